@@ -57,11 +57,14 @@ std::string ExplainFailure(const Match& match, const Match::Failure& failure,
 }  // namespace
 
 Explanation Destination::Explain(const RequestView& request) const {
-  Explanation explanation{.rule = Match(request)};
+  Explanation explanation;
+  explanation.rule = Match(request);
   const std::string_view path = PathComponent(request.path);
   for (size_t i = 0; i <= explanation.rule->index; ++i) {
     const Rule& rule = rules_[i];
-    RuleVerdict verdict{.index = i, .applies = i == explanation.rule->index};
+    RuleVerdict& verdict = explanation.rules.emplace_back();
+    verdict.index = i;
+    verdict.applies = i == explanation.rule->index;
     for (size_t j = 0; j < rule.matches.size(); ++j) {
       const route::Match& match = rule.matches[j];
       const std::optional<route::Match::Failure> failure = match.FirstFailure(request, path);
@@ -75,7 +78,6 @@ Explanation Destination::Explain(const RequestView& request) const {
         break;
       }
     }
-    explanation.rules.push_back(std::move(verdict));
   }
   return explanation;
 }
