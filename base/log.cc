@@ -15,8 +15,8 @@ absl::Status InitLogging(std::string_view level) {
     return absl::InvalidArgumentError(absl::StrCat(
         "log level \"", ToAbsl(level), "\" is not one of trace, debug, info, warn, error, off"));
   }
-  auto logger = std::make_shared<spdlog::logger>(
-      "weft", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>("weft", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(parsed);
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::info);

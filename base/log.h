@@ -1,5 +1,6 @@
-// Logging for every program: one line per event on standard error, with time, level and key=value pairs
-// in the text. Callers must not put secrets (tokens, keys, header values, bodies) into a line.
+// Logging for every program: one line per event on standard error, with time, level and key=value
+// pairs in the text. Callers must not put secrets (tokens, keys, header values, bodies) into a
+// line.
 #ifndef WEFT_BASE_LOG_H_
 #define WEFT_BASE_LOG_H_
 
@@ -10,8 +11,8 @@
 
 namespace weft {
 
-// Sets the process's logger up; call once, first thing in main. `level` is one of trace, debug, info,
-// warn, error, off; anything else is an InvalidArgument that lists them.
+// Sets the process's logger up; call once, first thing in main. `level` is one of trace, debug,
+// info, warn, error, off; anything else is an InvalidArgument that lists them.
 absl::Status InitLogging(std::string_view level);
 
 }  // namespace weft

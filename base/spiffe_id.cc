@@ -24,9 +24,8 @@ bool IsTrustDomain(std::string_view s) {
 // RFC 1123 subdomain, which Kubernetes names of namespaces and service accounts are.
 bool IsKubernetesName(std::string_view s) {
   return !s.empty() && s.size() <= kMaxSegmentBytes && IsLowerAlnum(s.front()) &&
-         IsLowerAlnum(s.back()) && std::ranges::all_of(s, [](char c) {
-           return IsLowerAlnum(c) || c == '-' || c == '.';
-         });
+         IsLowerAlnum(s.back()) &&
+         std::ranges::all_of(s, [](char c) { return IsLowerAlnum(c) || c == '-' || c == '.'; });
 }
 
 absl::Status Invalid(std::string_view uri, std::string_view what) {

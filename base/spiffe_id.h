@@ -16,9 +16,9 @@ struct SpiffeId {
   std::string name_space;
   std::string service_account;
 
-  // Parses the URI. InvalidArgument says which part is wrong: scheme, trust domain (lower-case letters,
-  // digits, '.', '-', '_'), path layout, or a segment that is no Kubernetes name. No query, fragment,
-  // port or user information; at most 2048 bytes.
+  // Parses the URI. InvalidArgument says which part is wrong: scheme, trust domain (lower-case
+  // letters, digits, '.', '-', '_'), path layout, or a segment that is no Kubernetes name. No
+  // query, fragment, port or user information; at most 2048 bytes.
   static absl::StatusOr<SpiffeId> Parse(std::string_view uri);
 
   // The URI.

@@ -1,9 +1,10 @@
 // HTTP messages as the proxy sees them, whatever version carries them.
 //
-// A request and its response are an exchange. The side that receives requests holds a ServerExchange, the
-// side that sends them a ClientExchange; HTTP/1 and HTTP/2 each implement both, and the proxy relays from
-// one to the other without knowing which is which. Nothing here waits: a call does what can be done
-// now, and events tell when to try again. One coroutine may wait for readable() and one for writable().
+// A request and its response are an exchange. The side that receives requests holds a
+// ServerExchange, the side that sends them a ClientExchange; HTTP/1 and HTTP/2 each implement both,
+// and the proxy relays from one to the other without knowing which is which. Nothing here waits: a
+// call does what can be done now, and events tell when to try again. One coroutine may wait for
+// readable() and one for writable().
 #ifndef WEFT_SIDECAR_HTTP_MESSAGE_H_
 #define WEFT_SIDECAR_HTTP_MESSAGE_H_
 
@@ -20,10 +21,10 @@ namespace weft::http {
 
 enum class Version : uint8_t { kHttp10, kHttp11, kHttp2 };
 
-// The head of a request. `headers` has neither pseudo-headers nor Host (that is `authority`), nor the fields
-// that belong to one connection or frame the body (RFC 9110 section 7.6.1, RFC 9112 section 6): Connection and
-// what it names, Keep-Alive, Proxy-Connection, Transfer-Encoding, Upgrade, Content-Length. What they
-// said is in the members below. `TE: trailers` stays.
+// The head of a request. `headers` has neither pseudo-headers nor Host (that is `authority`), nor
+// the fields that belong to one connection or frame the body (RFC 9110 section 7.6.1, RFC 9112
+// section 6): Connection and what it names, Keep-Alive, Proxy-Connection, Transfer-Encoding,
+// Upgrade, Content-Length. What they said is in the members below. `TE: trailers` stays.
 struct RequestHead {
   std::string method;
   std::string scheme;     // "http" or "https"
@@ -43,9 +44,10 @@ struct RequestHead {
 struct ResponseHead {
   int status = 0;
   Headers headers;
-  bool has_body = false;                   // false: the message ends with the head
-  std::optional<uint64_t> content_length;  // Content-Length as it came, also without a body (HEAD, 304)
-  std::string upgrade;                     // of a 101
+  bool has_body = false;  // false: the message ends with the head
+  std::optional<uint64_t>
+      content_length;   // Content-Length as it came, also without a body (HEAD, 304)
+  std::string upgrade;  // of a 101
 
   bool informational() const { return status >= 100 && status < 200 && status != 101; }
   void Clear();
@@ -67,7 +69,8 @@ class Incoming {
 
   virtual ~Incoming() = default;
 
-  // The next bytes; the same ones until they are consumed. Valid until Consume() or the next Peek().
+  // The next bytes; the same ones until they are consumed. Valid until Consume() or the next
+  // Peek().
   virtual Piece Peek() = 0;
   // Done with the first `n` bytes of the piece: makes room (and window) for more.
   virtual void Consume(size_t n) = 0;
@@ -81,13 +84,15 @@ class Outgoing {
  public:
   virtual ~Outgoing() = default;
 
-  // Takes as many bytes as the bounded buffers and windows have room for. 0: wait for writable(), unless
-  // write_failed().
+  // Takes as many bytes as the bounded buffers and windows have room for. 0: wait for writable(),
+  // unless write_failed().
   virtual size_t Write(std::span<const uint8_t> from) = 0;
   // Completes the message. Not to be called if the head said there is no body.
   virtual void End(const Headers& trailers) = 0;
   // Sends what has gathered, as far as it goes; implied by the end of the reactor's turn on HTTP/2.
   virtual void Flush() = 0;
+  // Everything written is with the kernel, or with a session that will bring it there by itself.
+  virtual bool flushed() const { return true; }
   virtual io::Event& writable() = 0;
   // Nothing more will get through to the peer.
   virtual bool write_failed() const = 0;
@@ -99,8 +104,8 @@ class ServerExchange : public Incoming, public Outgoing {
   virtual const RequestHead& request() const = 0;
   virtual RequestHead& mutable_request() = 0;
 
-  // Sends a head; informational ones any number of times, then one other. A head with has_body == false ends
-  // the message.
+  // Sends a head; informational ones any number of times, then one other. A head with has_body ==
+  // false ends the message.
   virtual void Respond(const ResponseHead& head) = 0;
 
   // Breaks the exchange off in a way that the peer cannot take for a complete response.
@@ -121,8 +126,8 @@ class ClientExchange : public Incoming, public Outgoing {
   // Sends the head; with has_body == false that is the whole request. Once.
   virtual void Send(const RequestHead& head) = 0;
 
-  // kData: response() is there (informational heads come one by one, each until NextHead()); kWouldBlock:
-  // wait for readable(); kFailed: there will be none, failure() and error() say more.
+  // kData: response() is there (informational heads come one by one, each until NextHead());
+  // kWouldBlock: wait for readable(); kFailed: there will be none, failure() and error() say more.
   virtual State PeekHead() = 0;
   virtual const ResponseHead& response() const = 0;
   virtual ResponseHead& mutable_response() = 0;

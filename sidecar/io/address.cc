@@ -49,7 +49,8 @@ absl::StatusOr<Address> Address::FromIp(std::string_view ip, uint16_t port) {
 
 absl::StatusOr<Address> Address::Parse(std::string_view text) {
   const auto invalid = [&](std::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat("address \"", ToAbsl(text), "\": ", ToAbsl(why)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", ToAbsl(text), "\": ", ToAbsl(why)));
   };
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return invalid("no port; expected IP:PORT");

@@ -7,7 +7,8 @@
 namespace weft::io {
 namespace {
 
-// Enough for the blocks that are in use at one moment of a busy turn; what is beyond goes to the heap.
+// Enough for the blocks that are in use at one moment of a busy turn; what is beyond goes to the
+// heap.
 constexpr size_t kKeptBlocks = 64;
 
 struct FreeBlocks {

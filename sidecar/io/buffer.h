@@ -11,8 +11,9 @@
 namespace weft::io {
 
 // A queue of bytes with a bounded capacity: appended at the back, consumed from the front. It holds
-// memory only while it holds bytes (after Release()), so an idle connection costs none. Blocks come from
-// free lists of the thread; a buffer stays on its thread. Views are valid until the next change.
+// memory only while it holds bytes (after Release()), so an idle connection costs none. Blocks come
+// from free lists of the thread; a buffer stays on its thread. Views are valid until the next
+// change.
 class Buffer {
  public:
   // Room for one TLS record of the largest size with its header and tag.
@@ -31,9 +32,7 @@ class Buffer {
   size_t capacity() const { return capacity_; }
 
   std::span<const uint8_t> bytes() const { return {data_ + begin_, size()}; }
-  std::string_view text() const {
-    return {reinterpret_cast<const char*>(data_) + begin_, size()};
-  }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_) + begin_, size()}; }
 
   // Room for at least `want` more bytes, moving or growing as needed.
   std::span<uint8_t> Room(size_t want);

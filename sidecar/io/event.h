@@ -33,9 +33,10 @@ class WaiterBase : public Timer {
 
 }  // namespace internal
 
-// "Something may have changed": one coroutine at a time waits for it. A notification that comes while
-// nobody waits is remembered, once. A waiter may be woken without cause, so it looks at the state again.
-// Notify() never runs the waiter at once: it joins the reactor's run queue. One thread.
+// "Something may have changed": one coroutine at a time waits for it. A notification that comes
+// while nobody waits is remembered, once. A waiter may be woken without cause, so it looks at the
+// state again. Notify() never runs the waiter at once: it joins the reactor's run queue. One
+// thread.
 class Event {
  public:
   Event() = default;
@@ -104,8 +105,8 @@ class Waiter final : public internal::WaiterBase {
   const Nanos deadline_;
 };
 
-// co_await Wait(event, deadline): the event that fired, nullptr at the deadline (of MonotonicNow()).
-// The events must outlive the wait.
+// co_await Wait(event, deadline): the event that fired, nullptr at the deadline (of
+// MonotonicNow()). The events must outlive the wait.
 inline Waiter<1> Wait(Event& event, Nanos deadline = kNever) {
   return {Reactor::Current(), {&event}, deadline};
 }

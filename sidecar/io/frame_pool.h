@@ -6,9 +6,9 @@
 
 namespace weft::io {
 
-// Free lists by size, one set per thread: a worker in steady state allocates nothing from the heap. A
-// block must be freed on the thread that allocated it. Blocks above 8 KiB go straight to the heap. Under
-// AddressSanitizer every block does, so that it sees each life and death.
+// Free lists by size, one set per thread: a worker in steady state allocates nothing from the heap.
+// A block must be freed on the thread that allocated it. Blocks above 8 KiB go straight to the
+// heap. Under AddressSanitizer every block does, so that it sees each life and death.
 class FramePool {
  public:
   static void* Allocate(size_t bytes);
@@ -19,9 +19,7 @@ class FramePool {
 class Pooled {
  public:
   static void* operator new(size_t bytes) { return FramePool::Allocate(bytes); }
-  static void operator delete(void* block, size_t bytes) noexcept {
-    FramePool::Free(block, bytes);
-  }
+  static void operator delete(void* block, size_t bytes) noexcept { FramePool::Free(block, bytes); }
 };
 
 }  // namespace weft::io

@@ -13,15 +13,17 @@
 
 namespace weft::io {
 
-// Told by the kernel that a descriptor may be read or written. Edge-triggered: told once per change.
+// Told by the kernel that a descriptor may be read or written. Edge-triggered: told once per
+// change.
 class Pollable {
  public:
   virtual ~Pollable() = default;
   virtual void OnReady(uint32_t epoll_events) = 0;
 };
 
-// Work that is worth doing once for everything that happened in one turn of the loop, such as writing
-// what many requests have put into one connection. Intrusive: joining the list costs no memory.
+// Work that is worth doing once for everything that happened in one turn of the loop, such as
+// writing what many requests have put into one connection. Intrusive: joining the list costs no
+// memory.
 class EndOfTurn {
  public:
   virtual ~EndOfTurn();
@@ -35,8 +37,8 @@ class EndOfTurn {
   class Reactor* queued_in_ = nullptr;
 };
 
-// Runs coroutines that are ready, then the end-of-turn work, then waits in epoll for more. Everything but
-// Post() and Stop() belongs to the thread that calls Run().
+// Runs coroutines that are ready, then the end-of-turn work, then waits in epoll for more.
+// Everything but Post() and Stop() belongs to the thread that calls Run().
 class Reactor {
  public:
   Reactor();

@@ -76,8 +76,9 @@ IoResult Socket::Read(std::span<uint8_t> into) {
   if (drained_) return {IoResult::State::kWouldBlock};
   const ssize_t n = recv(fd_, into.data(), into.size(), 0);
   if (n > 0) {
-    // A short read has emptied the kernel's buffer; the next byte makes a new edge (epoll(7), question
-    // 9), so asking again before it is a wasted call. An end that was already announced makes none.
+    // A short read has emptied the kernel's buffer; the next byte makes a new edge (epoll(7),
+    // question 9), so asking again before it is a wasted call. An end that was already announced
+    // makes none.
     drained_ = static_cast<size_t>(n) < into.size() && !peer_closed_;
     return {IoResult::State::kOk, static_cast<size_t>(n)};
   }
@@ -144,7 +145,8 @@ Task<absl::StatusOr<std::unique_ptr<Socket>>> Connect(Address to, Nanos deadline
     socklen_t size = sizeof error;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) co_return ConnectError(to, error);
-    // epoll reports a socket that has just been added before the handshake is through: ask the kernel.
+    // epoll reports a socket that has just been added before the handshake is through: ask the
+    // kernel.
     tcp_info info;
     size = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&

@@ -15,7 +15,8 @@
 
 namespace weft::io {
 
-// A connected (or connecting) TCP socket: the plain Stream. Stays at its address; TCP_NODELAY is set.
+// A connected (or connecting) TCP socket: the plain Stream. Stays at its address; TCP_NODELAY is
+// set.
 class Socket final : public Stream, private Pollable, public Pooled {
  public:
   using Pooled::operator new;
@@ -47,8 +48,8 @@ class Socket final : public Stream, private Pollable, public Pooled {
 
   Address local() const;
   Address peer() const;
-  // Where the client wanted to go before iptables redirected it here (SO_ORIGINAL_DST); nothing if the
-  // connection was not redirected.
+  // Where the client wanted to go before iptables redirected it here (SO_ORIGINAL_DST); nothing if
+  // the connection was not redirected.
   std::optional<Address> original_destination() const;
 
  private:
@@ -78,8 +79,8 @@ class Listener final : private Pollable {
   Listener& operator=(const Listener&) = delete;
   ~Listener() override;
 
-  // The next connection; null when Close() was called. Rides out lack of descriptors and of memory: it
-  // waits and tries again, and counts.
+  // The next connection; null when Close() was called. Rides out lack of descriptors and of memory:
+  // it waits and tries again, and counts.
   Task<std::unique_ptr<Socket>> Accept();
 
   // Takes no more connections; a waiting Accept() returns null. The kernel resets what still waits.

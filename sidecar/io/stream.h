@@ -29,9 +29,9 @@ struct IoResult {
   bool failed() const { return state == State::kFailed; }
 };
 
-// Reads and writes never wait: they do what can be done now. A reader waits for readable(), a writer for
-// writable(), only after a call came to kWouldBlock (events tell of changes, not of states); one coroutine
-// each. Closed by its destructor. One thread.
+// Reads and writes never wait: they do what can be done now. A reader waits for readable(), a
+// writer for writable(), only after a call came to kWouldBlock (events tell of changes, not of
+// states); one coroutine each. Closed by its destructor. One thread.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -54,14 +54,16 @@ class Stream {
   virtual Event& readable() = 0;
   virtual Event& writable() = 0;
 
-  // The peer has closed or broken the connection, as far as the kernel has told. Costs no system call.
+  // The peer has closed or broken the connection, as far as the kernel has told. Costs no system
+  // call.
   virtual bool peer_closed() const = 0;
 
   // Why it failed, in words; empty if it did not.
   virtual std::string error() const = 0;
 };
 
-// Writes all of `bytes` and flushes. False if the stream failed or the deadline passed. `bytes` must stay.
+// Writes all of `bytes` and flushes. False if the stream failed or the deadline passed. `bytes`
+// must stay.
 Task<bool> WriteAll(Stream& stream, std::span<const uint8_t> bytes, Nanos deadline = kNever);
 
 // Flushes what the stream holds. False if it failed or the deadline passed.

@@ -1,4 +1,5 @@
-// Coroutines: Task<T> is a computation that its caller awaits; Spawn() starts one that nobody awaits.
+// Coroutines: Task<T> is a computation that its caller awaits; Spawn() starts one that nobody
+// awaits.
 #ifndef WEFT_SIDECAR_IO_TASK_H_
 #define WEFT_SIDECAR_IO_TASK_H_
 
@@ -67,9 +68,9 @@ class Promise<void> : public PromiseBase {
 
 }  // namespace internal
 
-// Starts when it is awaited, on the awaiting thread, and resumes the awaiter when it ends. Destroying a
-// Task that has not ended destroys its frame: only do that before it was awaited. References among the
-// parameters of a coroutine must outlive it. One thread.
+// Starts when it is awaited, on the awaiting thread, and resumes the awaiter when it ends.
+// Destroying a Task that has not ended destroys its frame: only do that before it was awaited.
+// References among the parameters of a coroutine must outlive it. One thread.
 template <typename T = void>
 class [[nodiscard]] Task {
  public:

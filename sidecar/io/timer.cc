@@ -50,8 +50,8 @@ void TimerWheel::Place(Timer* timer) {
   constexpr uint64_t kHorizon = (uint64_t{1} << (kSlotBits * kLevels)) - 1;
   if (tick - next_tick_ > kHorizon) tick = next_tick_ + kHorizon;
   int level = 0;
-  while (level < kLevels - 1 && (tick >> (kSlotBits * (level + 1))) !=
-                                    (next_tick_ >> (kSlotBits * (level + 1)))) {
+  while (level < kLevels - 1 &&
+         (tick >> (kSlotBits * (level + 1))) != (next_tick_ >> (kSlotBits * (level + 1)))) {
     ++level;
   }
   Head& head = slots_[level][(tick >> (kSlotBits * level)) & (kSlots - 1)];
@@ -98,7 +98,8 @@ void TimerWheel::Advance(Nanos now) {
 
 Nanos TimerWheel::NextDeadline() const {
   if (size_ == 0) return kNever;
-  // The rest of this round of the lowest wheel; beyond it, the round's end, where Cascade looks again.
+  // The rest of this round of the lowest wheel; beyond it, the round's end, where Cascade looks
+  // again.
   const uint64_t round_end = (next_tick_ | (kSlots - 1)) + 1;
   if ((next_tick_ & (kSlots - 1)) == 0) return static_cast<Nanos>(next_tick_) * kTick;
   for (uint64_t tick = next_tick_; tick < round_end; ++tick) {

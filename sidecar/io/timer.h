@@ -16,7 +16,8 @@ inline constexpr Nanos kSecond = 1'000'000'000;
 
 Nanos MonotonicNow();
 
-// One deadline. Lives in its user (a coroutine's frame, a connection); cancels itself when destroyed.
+// One deadline. Lives in its user (a coroutine's frame, a connection); cancels itself when
+// destroyed.
 class Timer {
  public:
   Timer() = default;
@@ -39,8 +40,9 @@ class Timer {
   class TimerWheel* wheel_ = nullptr;
 };
 
-// A hierarchical timing wheel (Varghese and Lauck): three levels of 256 slots, ticks of 4 ms, so a timer
-// may fire up to one tick late and never early. Setting and cancelling cost a few instructions.
+// A hierarchical timing wheel (Varghese and Lauck): three levels of 256 slots, ticks of 4 ms, so a
+// timer may fire up to one tick late and never early. Setting and cancelling cost a few
+// instructions.
 class TimerWheel {
  public:
   explicit TimerWheel(Nanos now);

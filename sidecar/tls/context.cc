@@ -97,9 +97,8 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials
       return absl::InvalidArgumentError(absl::StrCat("chain[", i, "]: ", LibraryError()));
     }
   }
-  if (!credentials.chain_pem.empty() &&
-      (SSL_CTX_use_PrivateKey(ctx, credentials.key.get()) != 1 ||
-       SSL_CTX_check_private_key(ctx) != 1)) {
+  if (!credentials.chain_pem.empty() && (SSL_CTX_use_PrivateKey(ctx, credentials.key.get()) != 1 ||
+                                         SSL_CTX_check_private_key(ctx) != 1)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the key does not belong to the certificate: ", LibraryError()));
   }

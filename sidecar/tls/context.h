@@ -24,8 +24,8 @@ struct Credentials {
   std::string trust_domain;  // a peer's SPIFFE ID must be of it
 };
 
-// TLS settings shared by many connections: TLS 1.3 only, mutual verification, no session tickets (every
-// connection proves its identity anew). Immutable and thread-safe.
+// TLS settings shared by many connections: TLS 1.3 only, mutual verification, no session tickets
+// (every connection proves its identity anew). Immutable and thread-safe.
 class Context {
  public:
   // InvalidArgument says which certificate or key is bad.

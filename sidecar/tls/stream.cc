@@ -29,9 +29,7 @@ std::string TakeLibraryError() {
 }  // namespace
 
 Stream::Stream(std::unique_ptr<io::Socket> socket, std::shared_ptr<const Context> context)
-    : socket_(std::move(socket)),
-      context_(std::move(context)),
-      ssl_(SSL_new(context_->ssl_ctx())) {
+    : socket_(std::move(socket)), context_(std::move(context)), ssl_(SSL_new(context_->ssl_ctx())) {
   BIO* bio = BIO_new(BioMethod());
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
@@ -62,8 +60,8 @@ const BIO_METHOD* Stream::BioMethod() {
   return method;
 }
 
-// BoringSSL reads a record's header and body apart; reading ahead makes that one system call for as many
-// records as have come.
+// BoringSSL reads a record's header and body apart; reading ahead makes that one system call for as
+// many records as have come.
 int Stream::BioRead(BIO* bio, char* into, int size) {
   auto* self = static_cast<Stream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);

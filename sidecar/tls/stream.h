@@ -17,8 +17,8 @@
 
 namespace weft::tls {
 
-// An established connection: both ends verified, ALPN agreed. Sealed records gather in a bounded buffer
-// until Flush(), so many small writes can share one system call.
+// An established connection: both ends verified, ALPN agreed. Sealed records gather in a bounded
+// buffer until Flush(), so many small writes can share one system call.
 class Stream final : public io::Stream, public io::Pooled {
  public:
   ~Stream() override;
@@ -42,9 +42,10 @@ class Stream final : public io::Stream, public io::Pooled {
   std::string_view alpn() const;
 
  private:
-  friend io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(
-      std::unique_ptr<io::Socket>, std::shared_ptr<const Context>, std::string, std::string,
-      io::Nanos);
+  friend io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<io::Socket>,
+                                                                   std::shared_ptr<const Context>,
+                                                                   std::string, std::string,
+                                                                   io::Nanos);
   friend io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept(std::unique_ptr<io::Socket>,
                                                                   std::shared_ptr<const Context>,
                                                                   io::Nanos);
@@ -69,17 +70,17 @@ class Stream final : public io::Stream, public io::Pooled {
   std::string error_;
 };
 
-// The client's handshake. `alpn` is what it offers; `expected_identity` the SPIFFE ID that the server's
-// certificate must carry. Errors: Unauthenticated (the peer's certificate; the message says what is wrong with
-// it), Unavailable (broken off, or no common protocol), DeadlineExceeded.
+// The client's handshake. `alpn` is what it offers; `expected_identity` the SPIFFE ID that the
+// server's certificate must carry. Errors: Unauthenticated (the peer's certificate; the message
+// says what is wrong with it), Unavailable (broken off, or no common protocol), DeadlineExceeded.
 io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<io::Socket> socket,
                                                           std::shared_ptr<const Context> context,
                                                           std::string alpn,
                                                           std::string expected_identity,
                                                           io::Nanos deadline);
 
-// The server's handshake: takes the mesh's ALPN protocols only, and wants a client certificate of the trust
-// domain. Errors as above.
+// The server's handshake: takes the mesh's ALPN protocols only, and wants a client certificate of
+// the trust domain. Errors as above.
 io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept(std::unique_ptr<io::Socket> socket,
                                                          std::shared_ptr<const Context> context,
                                                          io::Nanos deadline);

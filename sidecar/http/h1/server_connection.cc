@@ -1,0 +1,91 @@
+#include "sidecar/http/h1/server_connection.h"
+
+namespace weft::http::h1 {
+namespace {
+
+// What a client still sends of a request that was answered early is worth reading if it is little:
+// else the connection is cheaper to close (RFC 9112 section 9.3).
+constexpr size_t kMaxDrainedBytes = 256 * 1024;
+
+}  // namespace
+
+io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, io::Nanos head) {
+  reader_.Start();
+  responded_ = false;
+  idle_ = true;
+  io::Nanos deadline = io::Reactor::Current()->now() + idle;
+  for (;;) {
+    const State state = reader_.PeekHead();
+    if (idle_ && reader_.parser().started()) {
+      idle_ = false;
+      deadline = io::Reactor::Current()->now() + head;
+    }
+    switch (state) {
+      case State::kData:
+        co_return Next::kRequest;
+      case State::kEnd:
+        co_return Next::kClosed;
+      case State::kFailed:
+        // A client that went away in the middle needs no answer.
+        co_return reader_.stream_ended() || reader_.stream_failed() ? Next::kClosed
+                                                                    : Next::kRefused;
+      case State::kWouldBlock:
+        break;
+    }
+    if (co_await Wait(stream_->readable(), deadline) == nullptr) co_return Next::kClosed;
+  }
+}
+
+void ServerConnection::Respond(const ResponseHead& head) {
+  // HTTP/1.0 knows no informational responses.
+  if (head.informational() && request().version == Version::kHttp10) return;
+  const Parser& parser = reader_.parser();
+  if (parser.message_complete() && !parser.keep_alive()) close_ = true;
+  if (parser.failed()) close_ = true;
+  const ResponseOptions options{
+      .version = request().version, .to_head = request().method == "HEAD", .close = close_};
+  const Framing framing = WriteResponseHead(head, options, &writer_.head_buffer());
+  if (head.informational()) {
+    writer_.Flush();
+    return;
+  }
+  if (framing == Framing::kClose) close_ = true;
+  if (framing == Framing::kTunnel) {
+    tunnel_ = true;
+    reader_.BecomeTunnel();
+  }
+  responded_ = true;
+  writer_.Begin(framing, head.content_length.value_or(0));
+}
+
+void ServerConnection::Reset() {
+  reset_ = true;
+  stream_->ResetOnClose();
+}
+
+io::Task<bool> ServerConnection::Finish(io::Nanos deadline) {
+  if (reset_ || !responded_) co_return false;
+  bool reusable = !tunnel_ && writer_.ended();
+  writer_.Flush();
+  size_t drained = 0;
+  while (reusable && !close_) {
+    const Piece piece = reader_.PeekBody();
+    if (piece.state == State::kEnd) break;
+    if (piece.state == State::kFailed || drained > kMaxDrainedBytes) {
+      reusable = false;
+    } else if (piece.state == State::kData) {
+      drained += piece.data.size();
+      reader_.ConsumeBody(piece.data.size());
+    } else if (co_await Wait(stream_->readable(), deadline) == nullptr) {
+      reusable = false;
+    }
+  }
+  if (!reader_.parser().keep_alive()) reusable = false;
+  while (!writer_.flushed() && !writer_.failed()) {
+    if (co_await Wait(stream_->writable(), deadline) == nullptr) co_return false;
+    writer_.Flush();
+  }
+  co_return reusable && !close_ && !writer_.failed();
+}
+
+}  // namespace weft::http::h1

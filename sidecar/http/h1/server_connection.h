@@ -1,0 +1,73 @@
+// The server's end of an HTTP/1 connection.
+#ifndef WEFT_SIDECAR_HTTP_H1_SERVER_CONNECTION_H_
+#define WEFT_SIDECAR_HTTP_H1_SERVER_CONNECTION_H_
+
+#include <memory>
+
+#include "sidecar/http/h1/body.h"
+#include "sidecar/http/message.h"
+#include "sidecar/io/stream.h"
+#include "sidecar/io/task.h"
+
+namespace weft::http::h1 {
+
+// One request after another, each an exchange on this same object (RFC 9112 section 9.3: answers go
+// out in the order of the requests, so a pipelined request waits its turn). One coroutine drives
+// it:
+//   while (co_await connection.NextRequest(...) == kRequest) { ...answer...; if (!co_await
+//   Finish()) break; }
+class ServerConnection final : public ServerExchange {
+ public:
+  // The stream must outlive the connection.
+  ServerConnection(io::Stream* stream, const Limits& limits)
+      : stream_(stream), reader_(stream, Parser::Kind::kRequest, limits), writer_(stream) {}
+
+  enum class Next : uint8_t {
+    kRequest,  // request() is there
+    kClosed,   // the client is gone or was idle too long
+    kRefused,  // it sent something unacceptable: refusal() says what; answer and close
+  };
+  // Waits up to `idle` for the first byte of a request and then up to `head` for its last header.
+  io::Task<Next> NextRequest(io::Nanos idle, io::Nanos head);
+  const ParseError& refusal() const { return reader_.parser().error(); }
+
+  // Brings the answer to the kernel and reads what is left of the request's body, within limits.
+  // True if the connection can carry another request.
+  io::Task<bool> Finish(io::Nanos deadline);
+
+  // From now on responses announce the end of the connection.
+  void CloseAfterResponse() { close_ = true; }
+  // Waits for its first request, or between two.
+  bool idle() const { return idle_; }
+
+  const RequestHead& request() const override { return reader_.parser().request(); }
+  RequestHead& mutable_request() override { return reader_.parser().request(); }
+  void Respond(const ResponseHead& head) override;
+  void Reset() override;
+
+  Piece Peek() override { return reader_.PeekBody(); }
+  void Consume(size_t n) override { reader_.ConsumeBody(n); }
+  io::Event& readable() override { return stream_->readable(); }
+  const Headers& trailers() const override { return reader_.parser().trailers(); }
+
+  size_t Write(std::span<const uint8_t> from) override { return writer_.Write(from); }
+  void End(const Headers& trailers) override { writer_.End(trailers); }
+  void Flush() override { writer_.Flush(); }
+  bool flushed() const override { return writer_.flushed(); }
+  io::Event& writable() override { return stream_->writable(); }
+  bool write_failed() const override { return writer_.failed(); }
+
+ private:
+  io::Stream* const stream_;
+  Reader reader_;
+  Writer writer_;
+  bool close_ = false;
+  bool idle_ = true;
+  bool tunnel_ = false;
+  bool responded_ = false;
+  bool reset_ = false;
+};
+
+}  // namespace weft::http::h1
+
+#endif  // WEFT_SIDECAR_HTTP_H1_SERVER_CONNECTION_H_
