@@ -1,0 +1,241 @@
+// HTTP/2 connections (RFC 9113): many exchanges over one stream of bytes.
+//
+// A session belongs to one thread and one reactor. It reads as data comes; it writes once per turn
+// of the reactor, whatever many exchanges have put into it, in as few records and system calls as
+// they fit in.
+//
+// Ownership: the owner keeps a session at least until Run() has returned. Exchanges may outlive
+// Run() and even the session: then they fail (write_failed(), Incoming::State::kFailed) and may be
+// destroyed at any time.
+#ifndef WEFT_SIDECAR_HTTP_H2_SESSION_H_
+#define WEFT_SIDECAR_HTTP_H2_SESSION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "sidecar/http/h2/rate_guard.h"
+#include "sidecar/http/message.h"
+#include "sidecar/io/buffer.h"
+#include "sidecar/io/event.h"
+#include "sidecar/io/reactor.h"
+#include "sidecar/io/stream.h"
+#include "sidecar/io/task.h"
+#include "sidecar/io/timer.h"
+
+extern "C" {
+struct nghttp2_session;
+}
+
+namespace weft::http::h2 {
+
+// What a session grants its peer and puts up with. Every limit is per connection unless it says
+// otherwise.
+struct Limits {
+  // Streams that the peer may have open at once, and that we open at most, whatever the peer would
+  // allow.
+  uint32_t max_concurrent_streams = 1000;
+
+  // Bytes of one body that may wait to be consumed; at most 2^31 - 1, at least 65,535.
+  uint32_t stream_window_bytes = 256 * 1024;
+  // Bytes of all bodies in flight to us.
+  uint32_t connection_window_bytes = 1024 * 1024;
+  // Bytes of all bodies that wait to be consumed before the connection's window stops being
+  // refilled. A slow reader holds one stream's window at most, so that many slow readers it takes
+  // to slow the others down; memory is bounded by this plus the connection's window.
+  size_t max_unconsumed_bytes = 4 * 1024 * 1024;
+
+  // Of one head or one set of trailers, counted as RFC 9113 section 6.5.2 does. A request beyond is
+  // answered with 431, a response beyond is an error.
+  uint32_t max_header_bytes = 64 * 1024;
+  uint32_t max_header_count = 200;
+
+  // Frames that cost the sender nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA,
+  // unknown ones) beyond those that go with exchanges, and streams that the peer breaks off or
+  // makes us break off beyond those that complete. More than that closes the connection with
+  // ENHANCE_YOUR_CALM.
+  Rate free_frames = {.burst = 10'000, .per_second = 1'000};
+  Rate broken_streams = {.burst = 1'000, .per_second = 200};
+
+  // Drained after so long without an exchange.
+  io::Nanos idle = 300 * io::kSecond;
+  // A head that is begun must end within this.
+  io::Nanos head = 10 * io::kSecond;
+  // A peer that has been silent for so long is sent a PING, and given up if nothing comes within
+  // the second.
+  io::Nanos ping_after = 20 * io::kSecond;
+  io::Nanos ping_timeout = 10 * io::kSecond;
+  // A peer that takes no byte of what is to be written for so long is given up.
+  io::Nanos write_stall = 30 * io::kSecond;
+};
+
+class Stream;
+struct Callbacks;
+
+// What both sides have in common.
+class Session : private io::EndOfTurn {
+ public:
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override;
+
+  // The connection's life: ends when it has ended, for whatever reason, and closes the stream.
+  // Once.
+  io::Task<void> Run();
+
+  // No new exchanges; the connection ends when those that are open have (RFC 9113 section 6.8). A
+  // server goes on serving requests that were on their way when its peer learnt of it.
+  void Drain();
+  bool draining() const { return draining_; }
+
+  // Ends the connection now: open exchanges fail, with `reason` as their error.
+  void Close(std::string_view reason);
+
+  // True from the moment when the connection is beyond use, which is before Run() returns.
+  bool closed() const { return closed_; }
+
+  // Exchanges that occupy a stream.
+  size_t active() const { return active_; }
+
+  // Why the connection was ended by an error of either side, in words; empty if it was not.
+  const std::string& error() const { return error_; }
+
+  // Bytes of bodies that came in and wait to be consumed.
+  size_t unconsumed_bytes() const { return unconsumed_bytes_; }
+
+ protected:
+  Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bool server);
+
+  // Sends the connection preface.
+  void Start();
+
+  // Something about capacity or life has changed.
+  virtual void OnChange() {}
+  virtual void OnRequest(Stream* stream) {}
+
+  // Of both directions: a stream is there from its begin until the last of nghttp2 and its handle
+  // let go.
+  void Attach(Stream* stream);
+  void Detach(Stream* stream);
+
+  nghttp2_session* nghttp2() const { return nghttp2_; }
+
+  const Limits limits_;
+  const bool server_;
+  size_t handles_ = 0;  // exchanges in the hands of users
+
+ private:
+  friend class Stream;
+  friend struct Callbacks;
+
+  // Guards the connection's life: idleness, silence, stalls.
+  class Watch final : public io::Timer {
+   public:
+    explicit Watch(Session* session) : session_(session) {}
+    void OnExpired() override { session_->OnWatch(); }
+
+   private:
+    Session* const session_;
+  };
+
+  // Reading.
+  void ReadAvailable();
+  void Receive(std::span<const uint8_t> bytes);
+  void ReturnConnectionWindow();
+
+  // Writing.
+  void ScheduleWrite() { reactor_->AtEndOfTurn(this); }
+  void OnEndOfTurn() override;
+  void WritePending();
+  bool FillRecord();
+  bool AppendData(Stream* stream, const uint8_t* frame_header, size_t bytes);
+
+  // Ending.
+  void OnWatch();
+  void ArmWatch();
+  void Violation(std::string_view what, uint32_t error_code);
+  void FailAll(std::string_view why);
+  bool Finished() const;
+  io::Task<void> Linger();
+
+  io::Reactor* const reactor_;
+  std::unique_ptr<io::Stream> transport_;
+  nghttp2_session* nghttp2_ = nullptr;
+  Stream* streams_ = nullptr;  // attached ones
+  io::Event wake_;
+  Watch watch_;
+
+  io::Buffer in_;
+  io::Buffer out_;  // frames that the transport has not taken yet
+  size_t active_ = 0;
+  size_t unconsumed_bytes_ = 0;
+  size_t unreturned_window_ = 0;
+  RateGuard free_frames_;
+  RateGuard broken_streams_;
+
+  bool running_ = false;
+  bool closed_ = false;
+  bool draining_ = false;
+  bool final_goaway_sent_ = false;
+  bool read_more_ = false;      // stopped reading to let others run
+  bool write_blocked_ = false;  // the transport takes nothing until writable()
+  bool write_failed_ = false;
+  bool record_full_ = false;
+  bool ping_sent_ = false;
+  io::Nanos last_read_;
+  io::Nanos last_write_;
+  io::Nanos last_active_;
+  io::Nanos drain_began_ = io::kNever;
+  io::Nanos head_began_ = io::kNever;  // of the header block that is coming in
+  std::string error_;
+};
+
+// The side that sends requests.
+class ClientSession final : public Session {
+ public:
+  static std::unique_ptr<ClientSession> Create(std::unique_ptr<io::Stream> transport,
+                                               const Limits& limits = {});
+
+  // A new exchange, to be filled by Send(). Null if CanOpen() is false.
+  std::unique_ptr<ClientExchange> Open();
+
+  // There is room for one more exchange: the peer allows it, and neither side is ending the
+  // connection.
+  bool CanOpen() const;
+
+  // Called when CanOpen() has become true or false, and when the connection has closed; not from
+  // inside Open(). It must not destroy the session.
+  void set_on_change(std::function<void()> on_change) { on_change_ = std::move(on_change); }
+
+ private:
+  using Session::Session;
+  void OnChange() override;
+
+  std::function<void()> on_change_;
+  bool could_open_ = true;
+  bool told_closed_ = false;
+};
+
+// The side that receives requests.
+class ServerSession final : public Session {
+ public:
+  using OnRequestFunction = std::function<void(std::unique_ptr<ServerExchange>)>;
+
+  // `on_request` is called with every request as soon as its head is complete, while Run() reads;
+  // it typically spawns a coroutine. It must not destroy the session.
+  static std::unique_ptr<ServerSession> Create(std::unique_ptr<io::Stream> transport,
+                                               const Limits& limits, OnRequestFunction on_request);
+
+ private:
+  using Session::Session;
+  void OnRequest(Stream* stream) override;
+
+  OnRequestFunction on_request_;
+};
+
+}  // namespace weft::http::h2
+
+#endif  // WEFT_SIDECAR_HTTP_H2_SESSION_H_
