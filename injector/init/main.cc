@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "injector/init/backend.h"
 #include "injector/init/redirection.h"
 #include "injector/init/rules.h"
@@ -255,6 +256,7 @@ int main(int argc, char** argv) {
   app.add_flag("--cleanup", flags.cleanup, "Remove the rules of weft-init and nothing else");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error, off")
       ->capture_default_str();
+  app.set_version_flag("--version", std::string(weft::kVersion), "Print the version and exit");
   CLI11_PARSE(app, argc, argv);
 
   if (absl::Status logging = weft::InitLogging(flags.log_level); !logging.ok()) {
