@@ -1,0 +1,91 @@
+#include "control-plane/metrics.h"
+
+#include "absl/strings/string_view.h"
+#include "base/version.h"
+#include "prometheus/text_serializer.h"
+
+namespace weft {
+namespace {
+
+prometheus::Family<prometheus::Counter>& Counters(prometheus::Registry& registry, const char* name,
+                                                  const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+Metrics::Metrics()
+    : registry_(std::make_shared<prometheus::Registry>()),
+      streams(Gauge(*registry_, "weft_control_plane_streams", "Connected discovery streams.")),
+      subscriptions(Gauge(*registry_, "weft_control_plane_subscriptions",
+                          "Resources subscribed to, summed over streams.")),
+      certificates_signed(Counters(*registry_, "weft_control_plane_certificates_signed_total",
+                                   "Workload certificates issued.")
+                              .Add({})),
+      source_errors(Gauge(*registry_, "weft_control_plane_source_errors",
+                          "Files or objects of the source that cannot be read now.")),
+      services(Gauge(*registry_, "weft_control_plane_services", "Services of the mesh.")),
+      endpoints(Gauge(*registry_, "weft_control_plane_endpoints",
+                      "Ready endpoints, summed over services.")),
+      pushes_(Counters(*registry_, "weft_control_plane_pushes_total",
+                       "Discovery responses sent, by resource type.")),
+      nacks_(Counters(*registry_, "weft_control_plane_nacks_total",
+                      "Discovery responses that a sidecar refused, by resource type.")),
+      streams_refused_(
+          Counters(*registry_, "weft_control_plane_streams_refused_total",
+                   "Discovery streams refused or closed by the control plane, by code.")),
+      certificates_refused_(Counters(*registry_, "weft_control_plane_certificates_refused_total",
+                                     "Requests for certificates refused, by code.")),
+      findings_(prometheus::BuildGauge()
+                    .Name("weft_control_plane_findings")
+                    .Help("Mistakes in the objects, by severity.")
+                    .Register(*registry_)),
+      convergence_(prometheus::BuildHistogram()
+                       .Name("weft_control_plane_convergence_seconds")
+                       .Help("From a change of the objects to a sidecar's acknowledgement of it.")
+                       .Register(*registry_)
+                       .Add({}, prometheus::Histogram::BucketBoundaries{
+                                    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30})) {
+  prometheus::BuildGauge()
+      .Name("weft_control_plane_build_info")
+      .Help("Always 1; the version is the label.")
+      .Register(*registry_)
+      .Add({{"version", std::string(kVersion)}})
+      .Set(1);
+  Findings("warning");
+  Findings("error");
+}
+
+std::string Metrics::Text() const {
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
+
+prometheus::Counter& Metrics::Pushes(std::string_view type) {
+  return pushes_.Add({{"type", std::string(type)}});
+}
+
+prometheus::Counter& Metrics::Nacks(std::string_view type) {
+  return nacks_.Add({{"type", std::string(type)}});
+}
+
+prometheus::Counter& Metrics::StreamsRefused(absl::StatusCode code) {
+  return streams_refused_.Add({{"code", absl::StatusCodeToString(code)}});
+}
+
+prometheus::Counter& Metrics::CertificatesRefused(absl::StatusCode code) {
+  return certificates_refused_.Add({{"code", absl::StatusCodeToString(code)}});
+}
+
+prometheus::Gauge& Metrics::Findings(std::string_view severity) {
+  return findings_.Add({{"severity", std::string(severity)}});
+}
+
+void Metrics::ObserveConvergence(absl::Duration duration) {
+  convergence_.Observe(absl::ToDoubleSeconds(duration));
+}
+
+}  // namespace weft
