@@ -48,7 +48,8 @@ class LabTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        logs = os.path.join(os.environ.get("WEFT_TEST_LOGS", "/tmp/weft-test-logs"), cls.__name__)
+        logs = os.environ.get("WEFT_TEST_LOGS")
+        logs = os.path.join(logs, cls.__name__) if logs else None
         cls.lab = Lab(log_dir=logs, binaries=cls.binaries).__enter__()
         cls.addClassCleanup(cls.lab.close)
         cls.make()

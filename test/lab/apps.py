@@ -1,7 +1,8 @@
-"""Applications for pods: nginx as Debian ships it, configured to say who answered."""
+"""Applications for pods: nginx as Debian ships it, configured to say who answered; and our recorder."""
 
 import os
 
+from lab.binaries import ROOT
 from lab.namespace import APPLICATION_UID
 from lab.shell import wait_for
 
@@ -82,3 +83,22 @@ class Nginx:
             conf.write(_NGINX.format(directory=self.directory, listens=listens, answer=answer,
                                      pod=self._pod.name))
         os.chown(self.directory, APPLICATION_UID, APPLICATION_UID)
+
+
+class Recorder:
+    """test/apps/recorder.py in a pod: answers with what it was sent."""
+
+    def __init__(self, pod, port):
+        self._pod = pod
+        self._port = port
+        with open(os.path.join(ROOT, "test/apps/recorder.py")) as source:
+            program = source.read()
+        # As text, because the application's user may not be able to read the checkout.
+        self.process = pod.net.start("recorder", ["/usr/bin/python3", "-c", program, port],
+                                     uid=APPLICATION_UID)
+
+    def wait_until_listening(self):
+        wait_for(lambda: self.process.check_running() and
+                 not self._pod.net.connect("127.0.0.1", self._port, timeout=1).close(),
+                 f"the recorder in {self._pod.name}")
+        return self

@@ -5,7 +5,7 @@ import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-_PATHS = {
+PATHS = {
     "meshctl": "tools/meshctl/meshctl",
     "weft-control-plane": "control-plane/weft-control-plane",
     "weft-init": "injector/init/weft-init",
@@ -16,7 +16,7 @@ _PATHS = {
 def find_binary(name):
     """Path of a built program: below $WEFT_BIN, or bazel-bin if that is not set."""
     directory = os.environ.get("WEFT_BIN") or os.path.join(ROOT, "bazel-bin")
-    path = os.path.join(directory, _PATHS[name])
+    path = os.path.join(directory, PATHS[name])
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is not there; build it: bazel build //...")
     return path

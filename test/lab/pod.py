@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from lab.apps import Nginx
+from lab.apps import Nginx, Recorder
 from lab.namespace import APPLICATION_UID, SIDECAR_UID, Namespace
 from lab.shell import wait_for
 
@@ -65,6 +65,11 @@ class Pod:
 
     def start_nginx(self, answer, ports=None):
         self.app = Nginx(self, answer, ports or tuple(self.ports) or (80,))
+        return self.app
+
+    def start_recorder(self, port=80):
+        """Starts test/apps/recorder.py, which tells what requests it got."""
+        self.app = Recorder(self, port)
         return self.app
 
     def redirect(self, *flags):

@@ -17,6 +17,7 @@ class Process:
         self.argv = [str(argument) for argument in argv]
         self.log_path = log_path
         with open(log_path, "ab") as log:
+            self._log_start = log.tell()
             # A group of its own: ending it ends its children, and Ctrl-C at the terminal reaches only us.
             self._popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=subprocess.STDOUT, start_new_session=True, env=env)
@@ -34,9 +35,10 @@ class Process:
         return self.exit_code is None
 
     def log(self):
-        """All it has printed so far."""
-        with open(self.log_path, errors="replace") as log:
-            return log.read()
+        """All it has printed so far; not what an earlier program of the same name has."""
+        with open(self.log_path, "rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
 
     def check_running(self):
         """Raises with the end of the log if the program has ended."""
