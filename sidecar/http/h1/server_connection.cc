@@ -30,10 +30,16 @@ io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, i
         co_return reader_.stream_ended() || reader_.stream_failed() ? Next::kClosed
                                                                     : Next::kRefused;
       case State::kWouldBlock:
+        if (close_ && idle_) co_return Next::kClosed;
         break;
     }
     if (co_await Wait(stream_->readable(), deadline) == nullptr) co_return Next::kClosed;
   }
+}
+
+void ServerConnection::Drain() {
+  close_ = true;
+  if (idle_) stream_->readable().Notify();
 }
 
 void ServerConnection::Respond(const ResponseHead& head) {

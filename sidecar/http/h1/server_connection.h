@@ -35,10 +35,9 @@ class ServerConnection final : public ServerExchange {
   // True if the connection can carry another request.
   io::Task<bool> Finish(io::Nanos deadline);
 
-  // From now on responses announce the end of the connection.
-  void CloseAfterResponse() { close_ = true; }
-  // Waits for its first request, or between two.
-  bool idle() const { return idle_; }
+  // Ends the connection in order: at once if it is idle, else behind the response under way, which announces it
+  // if its head has not gone out yet.
+  void Drain();
 
   const RequestHead& request() const override { return reader_.parser().request(); }
   RequestHead& mutable_request() override { return reader_.parser().request(); }

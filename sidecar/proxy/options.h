@@ -1,0 +1,35 @@
+// Time and size limits of the data path.
+#ifndef WEFT_SIDECAR_PROXY_OPTIONS_H_
+#define WEFT_SIDECAR_PROXY_OPTIONS_H_
+
+#include "sidecar/http/h1/parser.h"
+#include "sidecar/http/h2/session.h"
+#include "sidecar/io/timer.h"
+#include "sidecar/upstream/pools.h"
+
+namespace weft::proxy {
+
+// Defaults fit a pod's sidecar; docs/limits.md says what each is for.
+struct Options {
+  io::Nanos connect_timeout = 5 * io::kSecond;
+  io::Nanos handshake_timeout = 5 * io::kSecond;
+  // Waiting for the control plane's answer on a destination that was never dialled before.
+  io::Nanos discovery_timeout = 2 * io::kSecond;
+  // A client that is silent on an undeclared port is given so long before the server is asked to
+  // speak.
+  io::Nanos detect_grace = 5 * io::kMillisecond;
+  io::Nanos client_idle = 600 * io::kSecond;  // between two requests
+  io::Nanos client_head = 30 * io::kSecond;   // for the head of a request
+  io::Nanos stream_idle = 300 * io::kSecond;  // nothing moves, in a body or awaiting a response
+  io::Nanos tcp_idle = 3600 * io::kSecond;    // nothing moves, on opaque connections
+  io::Nanos finish = 30 * io::kSecond;        // for a client to take the end of its response
+  // Sending one request to endpoints, one after another, as long as it provably was not processed.
+  int max_attempts = 3;
+  http::h1::Limits h1;
+  http::h2::Limits h2;
+  upstream::PoolOptions pools;
+};
+
+}  // namespace weft::proxy
+
+#endif  // WEFT_SIDECAR_PROXY_OPTIONS_H_

@@ -1,0 +1,96 @@
+#include "sidecar/proxy/serve.h"
+
+#include <utility>
+
+#include "sidecar/http/h1/server_connection.h"
+#include "sidecar/http/h2/session.h"
+#include "sidecar/io/buffer.h"
+#include "sidecar/io/reactor.h"
+#include "sidecar/proxy/errors.h"
+
+namespace weft::proxy {
+namespace {
+
+using http::h1::ServerConnection;
+
+class Http1Connection final : public ServedConnection {
+ public:
+  Http1Connection(Connections* connections, ServerConnection* connection)
+      : ServedConnection(connections), connection_(connection) {
+    if (connections->draining()) connection_->Drain();
+  }
+  void Drain() override { connection_->Drain(); }
+
+ private:
+  ServerConnection* const connection_;
+};
+
+class Http2Connection final : public ServedConnection {
+ public:
+  Http2Connection(Connections* connections, http::h2::Session* session)
+      : ServedConnection(connections), session_(session) {
+    if (connections->draining()) session_->Drain();
+  }
+  void Drain() override { session_->Drain(); }
+
+ private:
+  http::h2::Session* const session_;
+};
+
+io::Task<void> HandleOne(std::shared_ptr<RequestHandler> handler,
+                         std::unique_ptr<http::ServerExchange> exchange) {
+  co_await handler->Handle(*exchange);
+}
+
+}  // namespace
+
+io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& connections,
+                          const Options& options, std::shared_ptr<RequestHandler> handler) {
+  ServerConnection connection(stream.get(), options.h1);
+  const Http1Connection served(&connections, &connection);
+  for (;;) {
+    switch (co_await connection.NextRequest(options.client_idle, options.client_head)) {
+      case ServerConnection::Next::kRequest:
+        break;
+      case ServerConnection::Next::kClosed:
+        co_return;
+      case ServerConnection::Next::kRefused: {
+        handler->OnRefused();
+        const http::h1::ParseError& refusal = connection.refusal();
+        RespondWithError(connection, Error::kBadRequest, refusal.field, refusal.status);
+        co_await connection.Finish(io::Reactor::Current()->now() + options.finish);
+        co_return;
+      }
+    }
+    co_await handler->Handle(connection);
+    if (!co_await connection.Finish(io::Reactor::Current()->now() + options.finish)) co_return;
+  }
+}
+
+io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& connections,
+                          const Options& options, std::shared_ptr<RequestHandler> handler) {
+  const std::unique_ptr<http::h2::ServerSession> session = http::h2::ServerSession::Create(
+      std::move(stream), options.h2, [&handler](std::unique_ptr<http::ServerExchange> exchange) {
+        io::Spawn(HandleOne(handler, std::move(exchange)));
+      });
+  const Http2Connection served(&connections, session.get());
+  co_await session->Run();
+}
+
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline) {
+  io::Buffer buffer;
+  const std::span<uint8_t> room = buffer.Room(kMaxOpeningBytes).first(kMaxOpeningBytes);
+  for (;;) {
+    const io::IoResult peeked = socket.Peek(room);
+    if (peeked.ok()) {
+      const Opening opening = Classify(room.first(peeked.bytes));
+      if (opening != Opening::kNeedMore) co_return opening;
+    } else if (!peeked.would_block()) {
+      co_return Opening::kNeedMore;
+    }
+    if (co_await Wait(socket.readable(), deadline) == nullptr) co_return Opening::kNeedMore;
+    if (peeked.ok() && socket.peer_closed()) co_return Opening::kOther;
+  }
+}
+
+}  // namespace weft::proxy

@@ -1,0 +1,40 @@
+// Taking requests off a connection, whatever version of HTTP it speaks.
+#ifndef WEFT_SIDECAR_PROXY_SERVE_H_
+#define WEFT_SIDECAR_PROXY_SERVE_H_
+
+#include <memory>
+
+#include "sidecar/http/message.h"
+#include "sidecar/io/socket.h"
+#include "sidecar/io/stream.h"
+#include "sidecar/io/task.h"
+#include "sidecar/proxy/client_hello.h"
+#include "sidecar/proxy/connections.h"
+#include "sidecar/proxy/options.h"
+
+namespace weft::proxy {
+
+// What is done with each request. Shared by the connection's requests, which outlive the connection
+// on HTTP/2.
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  // Answers the exchange, or resets it, before it returns.
+  virtual io::Task<void> Handle(http::ServerExchange& exchange) = 0;
+  // A request that could not be read was answered with an error.
+  virtual void OnRefused() = 0;
+};
+
+// Serve until the connection ends, or is drained.
+io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& connections,
+                          const Options& options, std::shared_ptr<RequestHandler> handler);
+io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& connections,
+                          const Options& options, std::shared_ptr<RequestHandler> handler);
+
+// Waits until the first bytes tell what a client speaks. kNeedMore: it was silent until the
+// deadline, or has closed. Nothing is taken off the socket.
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline);
+
+}  // namespace weft::proxy
+
+#endif  // WEFT_SIDECAR_PROXY_SERVE_H_

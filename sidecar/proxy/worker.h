@@ -1,0 +1,81 @@
+// One worker thread: everything that its connections share.
+#ifndef WEFT_SIDECAR_PROXY_WORKER_H_
+#define WEFT_SIDECAR_PROXY_WORKER_H_
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "sidecar/discovery/worker_config.h"
+#include "sidecar/io/reactor.h"
+#include "sidecar/io/socket.h"
+#include "sidecar/proxy/connections.h"
+#include "sidecar/proxy/local_pod.h"
+#include "sidecar/proxy/options.h"
+#include "sidecar/route/random.h"
+#include "sidecar/telemetry/shard.h"
+#include "sidecar/upstream/connector.h"
+#include "sidecar/upstream/pools.h"
+
+namespace weft::proxy {
+
+// Where a sidecar listens.
+struct Listeners {
+  std::vector<io::Address> outbound;
+  std::vector<io::Address> inbound;
+};
+
+// Owns its reactor; nothing of it is touched by another thread once Start() was called, except
+// through Post to the reactor. Its members are open to the connections' coroutines, which run on
+// its thread only.
+class Worker {
+ public:
+  // `options` and `broker` outlive it. Constructed on the main thread.
+  Worker(const Options* options, discovery::Broker* broker,
+         discovery::WorkerConfig::Options config_options);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  // Opens the listeners (every worker its own, on the same ports). Errors name the address.
+  absl::Status Listen(const Listeners& listeners);
+  // Runs the thread. `shard` belongs to it from now on.
+  void Start(telemetry::Shard* shard);
+  // Joins the thread.
+  void Stop();
+
+  // On the worker's thread:
+  void SetIdentity(std::shared_ptr<const tls::Context> context) {
+    identity.context = std::move(context);
+  }
+  // Takes no new inbound connections and finishes the others; outbound goes on.
+  void DrainInbound();
+  size_t inbound_connections() const { return inbound.size(); }
+
+  // The connections of this sidecar to the application on one of the pod's addresses.
+  upstream::Pools& App(const io::Address& address);
+  // Null until the control plane has told who we are.
+  const std::shared_ptr<const LocalPod>& pod() const { return pod_; }
+
+  const Options& options;
+  io::Reactor reactor;
+  discovery::WorkerConfig config;
+  upstream::IdentitySlot identity;
+  route::Random random;
+  telemetry::Shard* metrics = nullptr;
+  Connections inbound;
+  Connections outbound;
+
+ private:
+  std::vector<std::unique_ptr<io::Listener>> outbound_listeners_;
+  std::vector<std::unique_ptr<io::Listener>> inbound_listeners_;
+  absl::flat_hash_map<io::Address, std::unique_ptr<upstream::Pools>> apps_;
+  std::shared_ptr<const LocalPod> pod_;
+  std::thread thread_;
+};
+
+}  // namespace weft::proxy
+
+#endif  // WEFT_SIDECAR_PROXY_WORKER_H_
