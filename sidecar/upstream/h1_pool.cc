@@ -17,7 +17,6 @@ io::Task<absl::StatusOr<H1Pool::Lease>> H1Pool::Acquire(io::Nanos deadline, bool
     std::unique_ptr<ClientConnection> connection = std::move(idle_.back());
     idle_.pop_back();
     if (!connection->StillAlive()) continue;
-    connection->Renew();
     co_return Lease(std::move(self), std::move(connection), /*reused=*/true);
   }
   absl::StatusOr<std::unique_ptr<io::Stream>> stream = co_await connector_.Open(deadline);

@@ -21,8 +21,8 @@ class ClientConnection final : public ClientExchange, public io::Pooled {
 
   // The last exchange is complete in both directions and the peer lets the connection live.
   bool reusable() const;
-  // Looks at the connection just before reuse: false if the peer has closed it or sent what nobody
-  // asked for.
+  // Looks at a renewed connection just before reuse: false if the peer has closed it or sent what
+  // nobody asked for.
   bool StillAlive();
   // Gets ready for the next exchange on a reusable connection.
   void Renew();

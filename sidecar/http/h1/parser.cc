@@ -116,6 +116,8 @@ Parser::Parser(Kind kind, const Limits& limits) : kind_(kind), limits_(limits) {
 void Parser::Start(bool answers_head) {
   llhttp_reset(&llhttp_);
   answers_head_ = answers_head;
+  line_begins_ = true;
+  first_line_seen_ = false;
   started_ = head_complete_ = message_complete_ = keep_alive_ = has_host_ = false;
   announced_idle_seconds_ = 0;
   head_bytes_ = fields_ = 0;
@@ -148,7 +150,12 @@ size_t Parser::Parse(std::span<const uint8_t> bytes) {
   if (bytes.empty() && !paused) return 0;
   started_ = true;
   if (paused) llhttp_resume(&llhttp_);
-  const std::string_view text = io::AsText(bytes);
+  // llhttp keeps pointers between calls and takes a null one for "none".
+  const std::string_view text = bytes.empty() ? std::string_view("") : io::AsText(bytes);
+  if (!head_complete_ && HasFolding(text)) {
+    Fail(400, "a field continued on the next line");
+    return 0;
+  }
   const llhttp_errno_t error = llhttp_execute(&llhttp_, text.data(), text.size());
   if (error == HPE_OK) return bytes.size();
   const char* stopped_at = llhttp_get_error_pos(&llhttp_);
@@ -157,6 +164,24 @@ size_t Parser::Parse(std::span<const uint8_t> bytes) {
   const char* reason = llhttp_get_error_reason(&llhttp_);
   Fail(error == HPE_INVALID_VERSION ? 505 : 400, reason == nullptr ? "malformed" : reason);
   return used;
+}
+
+// Obsolete line folding (RFC 9112 section 5.2), which llhttp joins: what stands behind a line feed
+// may not be white space, up to the empty line that ends the head.
+bool Parser::HasFolding(std::string_view text) {
+  size_t line = 0;
+  for (;;) {
+    if (line_begins_ && line < text.size()) {
+      line_begins_ = false;
+      if (text[line] == ' ' || text[line] == '\t') return true;
+      if (text[line] == '\r' && first_line_seen_) return false;
+      first_line_seen_ = true;
+    }
+    const size_t line_feed = text.find('\n', line);
+    if (line_feed == std::string_view::npos) return false;
+    line = line_feed + 1;
+    line_begins_ = true;
+  }
 }
 
 void Parser::ParseEnd() {

@@ -74,6 +74,7 @@ class Parser {
   bool CompleteRequest();
   void CompleteResponse();
   bool TakeTarget();
+  bool HasFolding(std::string_view text);
   int Fail(int status, std::string_view what);
   void RemoveFieldsNamedByConnection();
   Headers& headers();
@@ -83,6 +84,8 @@ class Parser {
   llhttp_t llhttp_;
 
   bool answers_head_ = false;
+  bool line_begins_ = true;  // the next byte is the first of a line of the head
+  bool first_line_seen_ = false;
   bool started_ = false;
   bool head_complete_ = false;
   bool message_complete_ = false;

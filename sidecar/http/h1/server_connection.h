@@ -35,8 +35,8 @@ class ServerConnection final : public ServerExchange {
   // True if the connection can carry another request.
   io::Task<bool> Finish(io::Nanos deadline);
 
-  // Ends the connection in order: at once if it is idle, else behind the response under way, which announces it
-  // if its head has not gone out yet.
+  // Ends the connection in order: at once if it is idle, else behind the response under way, which
+  // announces it if its head has not gone out yet.
   void Drain();
 
   const RequestHead& request() const override { return reader_.parser().request(); }
