@@ -76,10 +76,16 @@ std::unique_ptr<google::protobuf::Message> NewMessage(Kind kind) {
   std::abort();
 }
 
+// Every message of a kind has its metadata as field 1.
+
 const k8s::ObjectMeta& MetaOf(const google::protobuf::Message& object) {
-  // Every message of a kind has its metadata as field 1.
   const google::protobuf::FieldDescriptor* field = object.GetDescriptor()->FindFieldByNumber(1);
   return static_cast<const k8s::ObjectMeta&>(object.GetReflection()->GetMessage(object, field));
+}
+
+k8s::ObjectMeta& MutableMetaOf(google::protobuf::Message& object) {
+  const google::protobuf::FieldDescriptor* field = object.GetDescriptor()->FindFieldByNumber(1);
+  return static_cast<k8s::ObjectMeta&>(*object.GetReflection()->MutableMessage(&object, field));
 }
 
 }  // namespace weft::store

@@ -37,6 +37,7 @@ std::unique_ptr<google::protobuf::Message> NewMessage(Kind kind);
 
 // The metadata of an object, whatever its kind.
 const k8s::ObjectMeta& MetaOf(const google::protobuf::Message& object);
+k8s::ObjectMeta& MutableMetaOf(google::protobuf::Message& object);
 
 // The kind of a message type, at compile time.
 template <typename T>
