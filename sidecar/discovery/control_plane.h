@@ -6,15 +6,16 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/completion_queue.h"
-#include "sidecar/io/address.h"
+#include "sidecar/discovery/relay.h"
+#include "sidecar/discovery/resolver.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/io/task.h"
 #include "sidecar/tls/context.h"
+#include "sidecar/tls/stream.h"
 
 namespace weft::discovery {
 
@@ -30,8 +31,7 @@ class Tunnel {
 
  private:
   friend class ControlPlane;
-  class Relay;
-  explicit Tunnel(std::shared_ptr<Relay> relay, std::shared_ptr<grpc::Channel> channel);
+  Tunnel(std::shared_ptr<Relay> relay, std::shared_ptr<grpc::Channel> channel);
 
   std::shared_ptr<Relay> relay_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -63,15 +63,16 @@ class ControlPlane {
 
  private:
   class Completions;
-  class Resolver;
   ControlPlane(io::Reactor* reactor, std::string host, uint16_t port, std::string identity);
+  io::Task<absl::StatusOr<std::unique_ptr<tls::Stream>>> Connect(
+      std::shared_ptr<const tls::Context> context, io::Nanos deadline);
 
   io::Reactor* const reactor_;
   const std::string host_;
   const uint16_t port_;
   const std::string identity_;
   std::unique_ptr<Completions> completions_;
-  std::shared_ptr<Resolver> resolver_;
+  Resolver resolver_;
 };
 
 // The SPIFFE ID of the control plane of a trust domain.
