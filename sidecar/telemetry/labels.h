@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 namespace weft::telemetry {
 
@@ -21,6 +22,10 @@ struct Peer {
       principal;  // SPIFFE ID, with or without "spiffe://"; shown without, as Istio does
 
   bool operator==(const Peer&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Peer& p) {
+    return H::combine(std::move(h), p.workload, p.name_space, p.principal);
+  }
 };
 
 // What both kinds of metrics have.
@@ -36,6 +41,11 @@ struct HopLabels {
   std::string_view response_flags;  // Envoy's abbreviations ("UH", "UF"); empty: "-"
 
   bool operator==(const HopLabels&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const HopLabels& l) {
+    return H::combine(std::move(h), l.reporter, l.source, l.destination, l.service, l.host,
+                      l.security, l.response_flags);
+  }
 };
 
 struct RequestLabels : HopLabels {
@@ -44,10 +54,19 @@ struct RequestLabels : HopLabels {
   std::string_view grpc_response_status;  // "0" to "16"; empty if it is not gRPC
 
   bool operator==(const RequestLabels&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const RequestLabels& l) {
+    return H::combine(std::move(h), static_cast<const HopLabels&>(l), l.grpc, l.response_code,
+                      l.grpc_response_status);
+  }
 };
 
 struct TcpLabels : HopLabels {
   bool operator==(const TcpLabels&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const TcpLabels& l) {
+    return H::combine(std::move(h), static_cast<const HopLabels&>(l));
+  }
 };
 
 }  // namespace weft::telemetry

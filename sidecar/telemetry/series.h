@@ -5,15 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
 #include <utility>
 
 #include "sidecar/io/timer.h"
 
 namespace weft::telemetry {
-
-class SeriesLabels;
 
 // Only grows.
 class Counter {
@@ -68,6 +64,13 @@ struct RequestValues {
   Histogram<kMillisecondBounds.size()> duration;
   Histogram<kByteBounds.size()> request_bytes;
   Histogram<kByteBounds.size()> response_bytes;
+
+  void Merge(const RequestValues& other) {
+    requests += other.requests;
+    duration.Merge(other.duration);
+    request_bytes.Merge(other.request_bytes);
+    response_bytes.Merge(other.response_bytes);
+  }
 };
 
 struct TcpValues {
@@ -75,26 +78,38 @@ struct TcpValues {
   uint64_t closed = 0;
   uint64_t sent_bytes = 0;
   uint64_t received_bytes = 0;
+
+  void Merge(const TcpValues& other) {
+    opened += other.opened;
+    closed += other.closed;
+    sent_bytes += other.sent_bytes;
+    received_bytes += other.received_bytes;
+  }
 };
 
 namespace internal {
 
+template <typename Series>
+class SeriesRef;
+
 // Counted without atomics: the shard's table holds one reference, callers the others.
 class SeriesBase {
  public:
-  virtual ~SeriesBase() = default;
+  SeriesBase() = default;
+  SeriesBase(const SeriesBase&) = delete;
+  SeriesBase& operator=(const SeriesBase&) = delete;
+
+  // True if it was recorded into since the last call.
+  bool TakeUsed() { return std::exchange(used_, false); }
 
  protected:
-  SeriesBase() = default;
+  ~SeriesBase() = default;
+  bool used_ = false;
 
  private:
   template <typename Series>
   friend class SeriesRef;
-  friend class SeriesTableAccess;
   uint32_t references_ = 0;
-
- protected:
-  bool used_ = false;  // since the last scrape
 };
 
 template <typename Series>
@@ -114,6 +129,8 @@ class SeriesRef {
     if (series_ != nullptr && --series_->references_ == 0) delete series_;
   }
 
+  // Others hold it too.
+  bool shared() const { return series_ != nullptr && series_->references_ > 1; }
   Series* get() const { return series_; }
   Series* operator->() const { return series_; }
   Series& operator*() const { return *series_; }
@@ -140,7 +157,6 @@ class RequestSeries final : public internal::SeriesBase {
   const RequestValues& values() const { return values_; }
 
  private:
-  friend class Shard;
   RequestValues values_;
 };
 
@@ -169,7 +185,6 @@ class TcpSeries final : public internal::SeriesBase {
   const TcpValues& values() const { return values_; }
 
  private:
-  friend class Shard;
   TcpValues values_;
 };
 

@@ -4,11 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "sidecar/io/timer.h"
 #include "sidecar/telemetry/labels.h"
@@ -24,11 +23,11 @@ struct ShardSample;
 class Shard {
  public:
   struct Options {
-    // Request and TCP series together, and our own as many again. Beyond, everything is recorded in
-    // one series whose labels say "overflow", so that sums stay true; weft_telemetry_overflow_total
-    // counts it. A request series takes some 60 lines at each scrape.
+    // Of requests, and as many of TCP and of our own. Beyond, everything is recorded in one series
+    // whose labels say "overflow", so that sums stay true; weft_telemetry_overflow_total counts how
+    // often. A request series takes some 50 lines of each scrape.
     size_t max_series = 1'000;
-    // A series unused for so long, and scraped since its last use, is no longer shown.
+    // A series that nobody holds, unused for so long, and scraped since its last use, is forgotten.
     io::Nanos idle_limit = 600 * io::kSecond;
   };
 
@@ -37,7 +36,7 @@ class Shard {
   Shard& operator=(const Shard&) = delete;
   ~Shard();
 
-  // A reference stays good and keeps its numbers for as long as somebody holds it.
+  // A reference stays good, and its series shown, for as long as somebody holds it.
   RequestSeriesRef Request(const RequestLabels& labels);
   TcpSeriesRef Tcp(const TcpLabels& labels);
 
@@ -53,7 +52,7 @@ class Shard {
   // A response or a connection that failed for a reason of ours: weft_errors_total{reason="..."}.
   void CountError(std::string_view weft_error_reason);
 
-  // Copies the numbers and forgets idle series.
+  // Copies the numbers and retires idle series.
   std::unique_ptr<ShardSample> Collect(io::Nanos now);
 
  private:

@@ -20,6 +20,8 @@
 
 namespace weft::telemetry {
 
+class Merge;
+
 // Main reactor only.
 class Telemetry {
  public:
@@ -47,6 +49,7 @@ class Telemetry {
   const Shard::Options options_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::vector<Collector> collectors_;
+  std::shared_ptr<Merge> merge_;
 };
 
 // A family with one value without labels; what collectors mostly append.
