@@ -65,7 +65,7 @@ class Lab:
             self.close()
 
     def keep(self):
-        """Lets the lab outlive this process; registry.remove_kept() takes it away."""
+        """Lets the lab outlive this process; registry.kept() lists it, registry.remove() takes it away."""
         self._kept = True
         registry.keep(self.id)
         atexit.unregister(self.close)

@@ -100,11 +100,6 @@ def sweep():
     return swept
 
 
-def remove_kept():
-    """Removes the labs that were kept on purpose. Returns their ids."""
-    removed = []
-    for lab_id, record in list(_records()):
-        if record.get("kept"):
-            remove(lab_id, record.get("directory"))
-            removed.append(lab_id)
-    return removed
+def kept():
+    """The labs that were kept on purpose: {id: directory}."""
+    return {lab_id: record["directory"] for lab_id, record in _records() if record.get("kept")}
