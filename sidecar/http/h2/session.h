@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,9 @@ struct Limits {
   // Streams that the peer may have open at once, and that we open at most, whatever the peer would
   // allow.
   uint32_t max_concurrent_streams = 1000;
+  // Streams in all that a client opens before it drains the connection: their numbers are not
+  // endless.
+  uint32_t max_streams = 1'000'000'000;
 
   // Bytes of one body that may wait to be consumed; at most 2^31 - 1, at least 65,535.
   uint32_t stream_window_bytes = 256 * 1024;
@@ -66,6 +70,8 @@ struct Limits {
   io::Nanos head = 10 * io::kSecond;
   // A peer that has been silent for so long is sent a PING, and given up if nothing comes within
   // the second.
+  // (kNever: do without. Some servers, gRPC's among them, take PINGs during long silent calls for
+  // abuse.)
   io::Nanos ping_after = 20 * io::kSecond;
   io::Nanos ping_timeout = 10 * io::kSecond;
   // A peer that takes no byte of what is to be written for so long is given up.
@@ -74,6 +80,8 @@ struct Limits {
 
 class Stream;
 struct Callbacks;
+
+inline constexpr size_t kFrameHeaderBytes = 9;
 
 // What both sides have in common.
 class Session : private io::EndOfTurn {
@@ -106,91 +114,112 @@ class Session : private io::EndOfTurn {
   // Bytes of bodies that came in and wait to be consumed.
   size_t unconsumed_bytes() const { return unconsumed_bytes_; }
 
+  // ---- For the session's streams and nghttp2's callbacks; of no interest to users.
+  nghttp2_session* nghttp2() const { return nghttp2_; }
+  const Limits& limits() const { return limits_; }
+  void ScheduleWrite() { reactor_->AtEndOfTurn(this); }
+  void Link(Stream* stream);
+  void Unlink(Stream* stream);
+  void OnHeld() { ++handles_; }
+  void OnReleased() { --handles_; }
+  void OnStreamClosed();
+  void OnConsumed(Stream* stream, size_t bytes);
+  // The peer takes extended CONNECT, or has not said yet whether it does.
+  bool PeerTakesUpgrades() const;
+  // What the peer takes of one head, counted as Limits::max_header_bytes.
+  size_t MaxHeadBytes() const;
+
  protected:
   Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bool server);
 
-  // Sends the connection preface.
-  void Start();
-
   // Something about capacity or life has changed.
   virtual void OnChange() {}
+  // A request's head is complete.
   virtual void OnRequest(Stream* stream) {}
 
-  // Of both directions: a stream is there from its begin until the last of nghttp2 and its handle
-  // let go.
-  void Attach(Stream* stream);
-  void Detach(Stream* stream);
-
-  nghttp2_session* nghttp2() const { return nghttp2_; }
+  bool peer_closed() const { return transport_ == nullptr || transport_->peer_closed(); }
 
   const Limits limits_;
   const bool server_;
-  size_t handles_ = 0;  // exchanges in the hands of users
 
  private:
-  friend class Stream;
   friend struct Callbacks;
 
-  // Guards the connection's life: idleness, silence, stalls.
+  // Looks after the connection's life: idleness, silence, stalls.
   class Watch final : public io::Timer {
    public:
     explicit Watch(Session* session) : session_(session) {}
-    void OnExpired() override { session_->OnWatch(); }
 
    private:
+    void OnExpired() override { session_->OnWatch(); }
     Session* const session_;
   };
 
-  // Reading.
+  io::Nanos now() const { return reactor_->now(); }
+
+  // What comes in.
   void ReadAvailable();
   void Receive(std::span<const uint8_t> bytes);
+  void OnHead(Stream* stream, bool end_stream);
+  void OnDataArrived(size_t bytes, bool wanted);
+  void OnPingAnswered();
+  void OnPeerSettings();
+  void OnGoaway(uint32_t error_code, std::string_view debug_data);
   void ReturnConnectionWindow();
 
-  // Writing.
-  void ScheduleWrite() { reactor_->AtEndOfTurn(this); }
+  // What goes out.
   void OnEndOfTurn() override;
   void WritePending();
   bool FillRecord();
-  bool AppendData(Stream* stream, const uint8_t* frame_header, size_t bytes);
+  size_t RecordRoom() const;
+  // False if the record has no room for it.
+  bool AppendFrame(std::span<const uint8_t> header, std::span<const uint8_t> payload);
+  void OnGoawaySent(uint32_t error_code);
+  void OnBlocked();
 
-  // Ending.
+  // How it ends.
   void OnWatch();
-  void ArmWatch();
+  void SendFinalGoaway();
   void Violation(std::string_view what, uint32_t error_code);
-  void FailAll(std::string_view why);
+  void Fail(std::string_view why);
   bool Finished() const;
   io::Task<void> Linger();
 
   io::Reactor* const reactor_;
   std::unique_ptr<io::Stream> transport_;
   nghttp2_session* nghttp2_ = nullptr;
-  Stream* streams_ = nullptr;  // attached ones
+  Stream* streams_ = nullptr;
   io::Event wake_;
   Watch watch_;
 
   io::Buffer in_;
-  io::Buffer out_;  // frames that the transport has not taken yet
+  io::Buffer out_;  // whole frames that the transport has not taken yet
   size_t active_ = 0;
+  size_t handles_ = 0;  // exchanges in the hands of users
   size_t unconsumed_bytes_ = 0;
-  size_t unreturned_window_ = 0;
+  size_t unreturned_window_ = 0;  // of the connection: consumed, or on loan
   RateGuard free_frames_;
   RateGuard broken_streams_;
 
-  bool running_ = false;
   bool closed_ = false;
   bool draining_ = false;
-  bool final_goaway_sent_ = false;
-  bool read_more_ = false;      // stopped reading to let others run
+  bool busy_ = false;         // inside nghttp2
+  bool failing_ = false;      // to be failed as soon as nghttp2 has returned
+  bool read_paused_ = false;  // to let others run
+  bool read_ended_ = false;
   bool write_blocked_ = false;  // the transport takes nothing until writable()
   bool write_failed_ = false;
-  bool record_full_ = false;
+  bool settings_seen_ = false;
   bool ping_sent_ = false;
+  bool final_goaway_sent_ = false;
   io::Nanos last_read_;
   io::Nanos last_write_;
   io::Nanos last_active_;
-  io::Nanos drain_began_ = io::kNever;
-  io::Nanos head_began_ = io::kNever;  // of the header block that is coming in
+  io::Nanos ping_at_ = 0;
+  io::Nanos drain_began_ = 0;
+  io::Nanos head_began_ = io::kNever;  // of the block of fields that is coming in
   std::string error_;
+  std::string last_invalid_;
 };
 
 // The side that sends requests.
@@ -216,7 +245,7 @@ class ClientSession final : public Session {
 
   std::function<void()> on_change_;
   bool could_open_ = true;
-  bool told_closed_ = false;
+  uint32_t opened_ = 0;
 };
 
 // The side that receives requests.

@@ -1,0 +1,512 @@
+#include "sidecar/http/h2/session.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/strings.h"
+#include "nghttp2/nghttp2.h"
+#include "sidecar/http/h2/callbacks.h"
+#include "sidecar/http/h2/client_stream.h"
+#include "sidecar/http/h2/memory.h"
+#include "sidecar/http/h2/server_stream.h"
+#include "sidecar/http/h2/stream.h"
+
+namespace weft::http::h2 {
+namespace {
+
+using io::IoResult;
+
+// The bytes of one read, and how many reads may follow each other before others have their turn.
+constexpr size_t kReadBytes = io::Buffer::kBlockBytes;
+constexpr int kReadsPerTurn = 4;
+// What one TLS record can carry.
+constexpr size_t kRecordBytes = 16 * 1024;
+// A record with less room than this is full enough.
+constexpr size_t kFullEnough = 512;
+// What a peer may still send after we have said that it is over.
+constexpr io::Nanos kLinger = io::kSecond;
+constexpr size_t kLingerBytes = 4 * 1024 * 1024;
+// Frames that wait in nghttp2 while the peer does not read: answers to what it sends. Each exchange
+// has a few.
+constexpr size_t kQueuedFramesPerStream = 8;
+
+constexpr uint8_t kDrainPing[8] = {'w', 'e', 'f', 't', 'd', 'r', 'n', 0};
+
+// A GOAWAY frame by hand (RFC 9113 section 6.8), for when nghttp2 is in no state to make one.
+void AppendGoaway(int32_t last_stream_id, uint32_t error_code, std::string_view why,
+                  io::Buffer* out) {
+  const auto number = [](uint8_t* at, uint32_t value) {
+    for (int i = 3; i >= 0; --i, value >>= 8) at[i] = static_cast<uint8_t>(value);
+  };
+  std::array<uint8_t, kFrameHeaderBytes + 8> frame{};
+  frame[2] = static_cast<uint8_t>(8 + why.size());
+  frame[3] = NGHTTP2_GOAWAY;
+  number(&frame[kFrameHeaderBytes], static_cast<uint32_t>(last_stream_id));
+  number(&frame[kFrameHeaderBytes + 4], error_code);
+  out->Append(frame);
+  out->Append(why);
+}
+
+nghttp2_option* MakeOptions(const Limits& limits) {
+  nghttp2_option* options = nullptr;
+  nghttp2_option_new(&options);
+  nghttp2_option_set_no_auto_window_update(options, 1);
+  nghttp2_option_set_no_closed_streams(options, 1);
+  nghttp2_option_set_max_reserved_remote_streams(options, 0);
+  // Until its SETTINGS come, a peer is taken to allow this many.
+  nghttp2_option_set_peer_max_concurrent_streams(options, 100);
+  // What is larger than the peer takes is held back before.
+  nghttp2_option_set_max_send_header_block_length(options, 1024 * 1024);
+  // Resets are counted here, where work that was done counts too.
+  nghttp2_option_set_stream_reset_rate_limit(options, UINT32_MAX, UINT32_MAX);
+  return options;
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bool server)
+    : limits_(limits),
+      server_(server),
+      reactor_(io::Reactor::Current()),
+      transport_(std::move(transport)),
+      watch_(this),
+      free_frames_(limits.free_frames, reactor_->now()),
+      broken_streams_(limits.broken_streams, reactor_->now()),
+      last_read_(reactor_->now()),
+      last_write_(last_read_),
+      last_active_(last_read_) {
+  nghttp2_option* options = MakeOptions(limits_);
+  const auto create = server ? &nghttp2_session_server_new3 : &nghttp2_session_client_new3;
+  create(&nghttp2_, Callbacks::Table(), this, options, PoolMemory());
+  nghttp2_option_del(options);
+
+  std::array<nghttp2_settings_entry, 5> settings = {{
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.max_header_bytes},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.max_concurrent_streams},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+  }};
+  if (server_) {
+    nghttp2_submit_settings(nghttp2_, NGHTTP2_FLAG_NONE, settings.data(), 4);
+  } else {
+    settings[2] = settings[4];
+    nghttp2_submit_settings(nghttp2_, NGHTTP2_FLAG_NONE, settings.data(), 3);
+  }
+  nghttp2_session_set_local_window_size(nghttp2_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits_.connection_window_bytes));
+  ScheduleWrite();
+}
+
+Session::~Session() {
+  Fail("the session is gone");
+  nghttp2_session_del(nghttp2_);
+}
+
+void Session::Link(Stream* stream) {
+  stream->next_ = streams_;
+  stream->previous_ = nullptr;
+  if (streams_ != nullptr) streams_->previous_ = stream;
+  streams_ = stream;
+  ++active_;
+}
+
+void Session::Unlink(Stream* stream) {
+  (stream->previous_ == nullptr ? streams_ : stream->previous_->next_) = stream->next_;
+  if (stream->next_ != nullptr) stream->next_->previous_ = stream->previous_;
+}
+
+void Session::OnStreamClosed() {
+  --active_;
+  if (active_ > 0 || closed_) return;
+  last_active_ = now();
+  // The last one of a connection that is to end.
+  ScheduleWrite();
+}
+
+bool Session::PeerTakesUpgrades() const {
+  return !settings_seen_ || nghttp2_session_get_remote_settings(
+                                nghttp2_, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+size_t Session::MaxHeadBytes() const {
+  return nghttp2_session_get_remote_settings(nghttp2_, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+}
+
+// ---- What comes in.
+
+void Session::ReadAvailable() {
+  read_paused_ = false;
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    const std::span<uint8_t> room = in_.Room(kReadBytes).first(kReadBytes);
+    const IoResult result = transport_->Read(room);
+    if (!result.ok()) {
+      in_.Release();
+      if (result.would_block()) {
+        if (write_failed_) read_ended_ = true;
+        return;
+      }
+      read_ended_ = true;
+      if (result.failed() && error_.empty()) error_ = transport_->error();
+      return;
+    }
+    last_read_ = now();
+    ping_sent_ = false;
+    Receive(room.first(result.bytes));
+    if (closed_) break;
+  }
+  in_.Release();
+  // Others run now, what was caused is written, and then it goes on.
+  read_paused_ = true;
+  ScheduleWrite();
+}
+
+void Session::Receive(std::span<const uint8_t> bytes) {
+  busy_ = true;
+  const ssize_t taken = nghttp2_session_mem_recv(nghttp2_, bytes.data(), bytes.size());
+  busy_ = false;
+  if (failing_) {
+    Fail(error_);
+  } else if (taken < 0) {
+    const int error = static_cast<int>(taken);
+    Violation(nghttp2_strerror(error),
+              error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+  } else if (write_blocked_ && nghttp2_session_get_outbound_queue_size(nghttp2_) >
+                                   kQueuedFramesPerStream * limits_.max_concurrent_streams) {
+    Violation("the peer does not read the answers to what it sends", NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  ScheduleWrite();
+}
+
+void Session::OnHead(Stream* stream, bool end_stream) {
+  const bool first = server_ && !static_cast<ServerStream*>(stream)->head_complete();
+  const Verdict verdict = stream->OnFieldsEnd(end_stream);
+  if (end_stream) stream->OnIncomingEnd();
+  if (verdict == Verdict::kMalformed || (verdict == Verdict::kTooLarge && !server_)) {
+    nghttp2_submit_rst_stream(nghttp2_, NGHTTP2_FLAG_NONE, stream->id(), NGHTTP2_PROTOCOL_ERROR);
+  } else if (verdict == Verdict::kTooLarge) {
+    static_cast<ServerStream*>(stream)->AnswerTooLarge();
+  } else if (first) {
+    OnRequest(stream);
+  }
+}
+
+// A stream's own window is returned as its user consumes. The connection's is returned at once, so
+// that a slow reader does not stop the others, until too much waits in memory: then as users
+// consume.
+void Session::OnDataArrived(size_t bytes, bool wanted) {
+  unreturned_window_ += bytes;
+  if (wanted) unconsumed_bytes_ += bytes;
+  ReturnConnectionWindow();
+}
+
+void Session::OnConsumed(Stream* stream, size_t bytes) {
+  unconsumed_bytes_ -= bytes;
+  if (closed_) return;
+  if (stream->open()) nghttp2_session_consume_stream(nghttp2_, stream->id(), bytes);
+  ReturnConnectionWindow();
+  ScheduleWrite();
+}
+
+void Session::ReturnConnectionWindow() {
+  if (unreturned_window_ == 0 || unconsumed_bytes_ > limits_.max_unconsumed_bytes) return;
+  nghttp2_session_consume_connection(nghttp2_, unreturned_window_);
+  unreturned_window_ = 0;
+}
+
+void Session::OnPingAnswered() {
+  if (server_ && draining_) SendFinalGoaway();
+}
+
+void Session::OnPeerSettings() {
+  settings_seen_ = true;
+  OnChange();
+}
+
+void Session::OnGoaway(uint32_t error_code, std::string_view debug_data) {
+  if (error_code != NGHTTP2_NO_ERROR && error_.empty()) {
+    constexpr size_t kShownBytes = 200;
+    error_ = absl::StrCat("the peer ended the connection: ", nghttp2_http2_strerror(error_code));
+    if (!debug_data.empty()) {
+      absl::StrAppend(&error_, " (", absl::CEscape(ToAbsl(debug_data.substr(0, kShownBytes))), ")");
+    }
+  }
+  draining_ = true;
+  OnChange();
+}
+
+// ---- What goes out.
+
+size_t Session::RecordRoom() const {
+  const size_t used = out_.size() + kFrameHeaderBytes;
+  return used < kRecordBytes ? kRecordBytes - used : 0;
+}
+
+bool Session::AppendFrame(std::span<const uint8_t> header, std::span<const uint8_t> payload) {
+  if (!out_.empty() && payload.size() > RecordRoom()) return false;
+  out_.Append(header);
+  out_.Append(payload);
+  return true;
+}
+
+// Puts frames together until there is a record's worth of them or no more. False if there is
+// nothing.
+bool Session::FillRecord() {
+  busy_ = true;
+  while (out_.size() < kRecordBytes - kFullEnough && !failing_) {
+    const uint8_t* frame = nullptr;
+    const ssize_t bytes = nghttp2_session_mem_send(nghttp2_, &frame);
+    if (bytes < 0 && !failing_) {
+      Violation(nghttp2_strerror(static_cast<int>(bytes)), NGHTTP2_INTERNAL_ERROR);
+    }
+    if (bytes <= 0) break;
+    out_.Append({frame, static_cast<size_t>(bytes)});
+  }
+  busy_ = false;
+  if (failing_) Fail(error_);
+  return !out_.empty();
+}
+
+void Session::OnEndOfTurn() {
+  if (transport_ == nullptr) return;
+  if (!write_blocked_) WritePending();
+  if (read_paused_ || Finished()) wake_.Notify();
+}
+
+void Session::WritePending() {
+  // A client that lost its peer keeps its requests to itself: those unsent may be sent elsewhere.
+  const auto may_fill = [this] { return !closed_ && (server_ || !transport_->peer_closed()); };
+  if (!server_ && draining_ && active_ == 0 && !closed_ && !final_goaway_sent_) SendFinalGoaway();
+  while (!write_failed_ && !write_blocked_) {
+    if (out_.empty() && (!may_fill() || !FillRecord())) break;
+    const IoResult result = transport_->Write(out_.bytes());
+    if (result.ok()) {
+      out_.Consume(result.bytes);
+      last_write_ = now();
+    } else if (result.would_block()) {
+      OnBlocked();
+    } else {
+      write_failed_ = true;
+    }
+  }
+  out_.Release();
+  if (!write_failed_ && !write_blocked_) {
+    const IoResult result = transport_->Flush();
+    if (result.would_block()) OnBlocked();
+    if (result.failed()) write_failed_ = true;
+  }
+  // What the peer had to say before it went may still wait to be read.
+  if (write_failed_) wake_.Notify();
+}
+
+void Session::OnBlocked() {
+  write_blocked_ = true;
+  last_write_ = now();
+  wake_.Notify();
+}
+
+void Session::OnGoawaySent(uint32_t error_code) {
+  if (error_code == NGHTTP2_NO_ERROR || !error_.empty()) return;
+  error_ = last_invalid_.empty()
+               ? absl::StrCat("the peer was told: ", nghttp2_http2_strerror(error_code))
+               : last_invalid_;
+}
+
+// ---- Its life.
+
+io::Task<void> Session::Run() {
+  OnWatch();
+  while (!Finished()) {
+    ReadAvailable();
+    if (Finished()) break;
+    if (write_blocked_) {
+      io::Event& writable = transport_->writable();
+      if (co_await io::Wait(transport_->readable(), writable, wake_) == &writable) {
+        write_blocked_ = false;
+        WritePending();
+      }
+    } else {
+      co_await io::Wait(transport_->readable(), wake_);
+    }
+  }
+  Fail(error_.empty() ? "the connection has ended" : std::string_view(error_));
+  if (!read_ended_ && !write_failed_) co_await Linger();
+  watch_.Cancel();
+  in_.Release();
+  out_.Clear();
+  out_.Release();
+  transport_.reset();
+}
+
+// Everything said, or beyond hope.
+bool Session::Finished() const {
+  if (closed_ || read_ended_) return true;
+  return out_.empty() && !write_blocked_ && nghttp2_session_want_read(nghttp2_) == 0 &&
+         nghttp2_session_want_write(nghttp2_) == 0;
+}
+
+// Closing a socket that has unread bytes resets the connection, and the peer may lose what we said
+// last: says that it is over and waits a little for the peer to have understood.
+io::Task<void> Session::Linger() {
+  const io::Nanos deadline = reactor_->now() + kLinger;
+  while (!out_.empty()) {
+    const IoResult result = transport_->Write(out_.bytes());
+    if (result.ok()) {
+      out_.Consume(result.bytes);
+    } else if (!result.would_block() ||
+               co_await io::Wait(transport_->writable(), deadline) == nullptr) {
+      co_return;
+    }
+  }
+  transport_->ShutdownWrite();
+  if (!co_await io::FlushAll(*transport_, deadline)) co_return;
+  size_t discarded = 0;
+  while (discarded < kLingerBytes) {
+    const std::span<uint8_t> room = in_.Room(kReadBytes);
+    const IoResult result = transport_->Read(room);
+    if (result.ok()) {
+      discarded += result.bytes;
+    } else if (!result.would_block() ||
+               co_await io::Wait(transport_->readable(), deadline) == nullptr) {
+      co_return;
+    }
+  }
+}
+
+void Session::Drain() {
+  if (draining_ || closed_) return;
+  draining_ = true;
+  drain_began_ = now();
+  if (server_) {
+    // The peer learns that it is to go elsewhere, and what it sends until then is still served.
+    nghttp2_submit_shutdown_notice(nghttp2_);
+    nghttp2_submit_ping(nghttp2_, NGHTTP2_FLAG_NONE, kDrainPing);
+  }
+  ScheduleWrite();
+  OnChange();
+}
+
+void Session::SendFinalGoaway() {
+  if (final_goaway_sent_) return;
+  final_goaway_sent_ = true;
+  nghttp2_submit_goaway(nghttp2_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(nghttp2_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  ScheduleWrite();
+}
+
+void Session::Close(std::string_view reason) {
+  if (closed_ || failing_) return;
+  error_ = reason;
+  AppendGoaway(nghttp2_session_get_last_proc_stream_id(nghttp2_), NGHTTP2_NO_ERROR, "", &out_);
+  if (busy_) {
+    failing_ = true;
+  } else {
+    Fail(error_);
+  }
+}
+
+void Session::Violation(std::string_view what, uint32_t error_code) {
+  if (closed_ || failing_) return;
+  error_ = what;
+  AppendGoaway(nghttp2_session_get_last_proc_stream_id(nghttp2_), error_code, what.substr(0, 100),
+               &out_);
+  if (busy_) {
+    failing_ = true;
+  } else {
+    Fail(error_);
+  }
+}
+
+// From here on nghttp2 is not asked any more.
+void Session::Fail(std::string_view why) {
+  if (closed_) return;
+  closed_ = true;
+  const std::string reason(why);
+  while (streams_ != nullptr) streams_->OnSessionEnd(reason);
+  wake_.Notify();
+  OnChange();
+}
+
+void Session::OnWatch() {
+  if (closed_) return;
+  const io::Nanos t = now();
+  if (write_blocked_ && t - last_write_ > limits_.write_stall) {
+    error_ = "the peer takes nothing of what is written to it";
+    write_failed_ = true;
+    return Fail(error_);
+  }
+  if (head_began_ != io::kNever && t - head_began_ > limits_.head) {
+    return Violation("the peer does not end a head that it has begun", NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  if (ping_sent_ && t - ping_at_ > limits_.ping_timeout) {
+    error_ = "the peer has fallen silent";
+    write_failed_ = true;
+    return Fail(error_);
+  }
+  if (active_ > 0 && !ping_sent_ && limits_.ping_after != io::kNever &&
+      t - last_read_ > limits_.ping_after) {
+    ping_sent_ = true;
+    ping_at_ = t;
+    nghttp2_submit_ping(nghttp2_, NGHTTP2_FLAG_NONE, nullptr);
+    ScheduleWrite();
+  }
+  if (active_ == 0 && limits_.idle != io::kNever && t - last_active_ > limits_.idle) Drain();
+  if (draining_ && server_ && !final_goaway_sent_ && t - drain_began_ > limits_.ping_timeout) {
+    SendFinalGoaway();
+  }
+  const io::Nanos soonest = std::min(
+      {limits_.write_stall, limits_.head, limits_.ping_after, limits_.ping_timeout, limits_.idle});
+  // Half of it: what is late is noticed before it is half as late again.
+  reactor_->timers().Arm(&watch_, t + std::min(soonest, 10 * io::kSecond) / 2);
+}
+
+// ---- The two sides.
+
+std::unique_ptr<ClientSession> ClientSession::Create(std::unique_ptr<io::Stream> transport,
+                                                     const Limits& limits) {
+  return std::unique_ptr<ClientSession>(
+      new ClientSession(std::move(transport), limits, /*server=*/false));
+}
+
+bool ClientSession::CanOpen() const {
+  if (closed() || draining() || peer_closed()) return false;
+  const uint32_t peer_limit =
+      nghttp2_session_get_remote_settings(nghttp2(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return active() < std::min(peer_limit, limits_.max_concurrent_streams) &&
+         nghttp2_session_check_request_allowed(nghttp2()) != 0;
+}
+
+std::unique_ptr<ClientExchange> ClientSession::Open() {
+  if (!CanOpen()) return nullptr;
+  std::unique_ptr<ClientExchange> exchange = ClientStream::New(this);
+  could_open_ = CanOpen();
+  if (++opened_ >= limits_.max_streams) Drain();
+  return exchange;
+}
+
+void ClientSession::OnChange() {
+  const bool can_open = CanOpen();
+  if (can_open == could_open_ && !closed()) return;
+  could_open_ = can_open;
+  if (on_change_) on_change_();
+}
+
+std::unique_ptr<ServerSession> ServerSession::Create(std::unique_ptr<io::Stream> transport,
+                                                     const Limits& limits,
+                                                     OnRequestFunction on_request) {
+  std::unique_ptr<ServerSession> session(
+      new ServerSession(std::move(transport), limits, /*server=*/true));
+  session->on_request_ = std::move(on_request);
+  return session;
+}
+
+void ServerSession::OnRequest(Stream* stream) {
+  on_request_(static_cast<ServerStream*>(stream)->Hold());
+}
+
+}  // namespace weft::http::h2
