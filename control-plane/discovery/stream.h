@@ -39,6 +39,7 @@ class Stream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::Byte
   static absl::StatusOr<Stream*> Start(Hub& hub, SpiffeId identity, std::string peer);
 
   const SpiffeId& identity() const { return identity_; }
+  absl::Time connected() const { return connected_; }
 
   // Some of the resources that it is subscribed to may have changed.
   void OnChanged(const std::vector<Change>& changes);

@@ -1,0 +1,264 @@
+// weft-control-plane: reads the mesh's objects, and tells every sidecar what it needs to know of
+// them.
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/log.h"
+#include "base/spiffe_id.h"
+#include "base/strings.h"
+#include "base/version.h"
+#include "control-plane/ca/authority.h"
+#include "control-plane/ca/certificate_service.h"
+#include "control-plane/ca/join_token_store.h"
+#include "control-plane/ca/operator_token.h"
+#include "control-plane/ca/serving_certificate.h"
+#include "control-plane/compile/compiler.h"
+#include "control-plane/compiler_catalogue.h"
+#include "control-plane/discovery/discovery_service.h"
+#include "control-plane/discovery/hub.h"
+#include "control-plane/grpc_server.h"
+#include "control-plane/inspect/http_endpoint.h"
+#include "control-plane/inspect/inspect_service.h"
+#include "control-plane/metrics.h"
+#include "control-plane/source/directory.h"
+
+namespace weft {
+namespace {
+
+constexpr std::string_view kDirectoryScheme = "dir:";
+constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
+
+struct Options {
+  std::string source;
+  std::string state;
+  std::string listen = "[::]:15012";
+  std::string http_listen = "[::]:15014";
+  std::string trust_domain = "cluster.local";
+  absl::Duration leaf_lifetime = absl::Hours(1);
+  absl::Duration push_debounce = absl::Milliseconds(20);
+  std::string log_level = "info";
+};
+
+// A CLI11 option whose value is a duration such as "1h", "90s", "20ms".
+void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value, absl::Duration min,
+                 absl::Duration max, const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [&value, min, max, name](const std::string& text) {
+           absl::Duration parsed;
+           if (!absl::ParseDuration(text, &parsed) || parsed < min || parsed > max) {
+             throw CLI::ValidationError(
+                 name, absl::StrCat("\"", text, "\" is not a duration from ",
+                                    absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
+           }
+           value = parsed;
+         },
+         help)
+      ->type_name("DURATION")
+      ->default_str(absl::FormatDuration(value));
+}
+
+void Declare(CLI::App& app, Options& options) {
+  app.add_option("--source", options.source,
+                 "Where the mesh's objects come from: dir:PATH, a directory of Kubernetes and SMI "
+                 "manifests (*.yaml, *.yml, *.json), followed while it changes")
+      ->required()
+      ->type_name("dir:PATH");
+  app.add_option(
+         "--state", options.state,
+         "Directory for what outlives the process: the mesh's root (ca.pem, root.pem), join "
+         "tokens, the operator token. Created if missing; must be writable by its owner only")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--listen", options.listen, "gRPC over TLS: discovery, certificates, inspection")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str();
+  app.add_option("--http-listen", options.http_listen,
+                 "Plain HTTP: /metrics, /healthz/ready, /healthz/live")
+      ->type_name("ADDR:PORT")
+      ->capture_default_str();
+  app.add_option("--trust-domain", options.trust_domain,
+                 "SPIFFE trust domain of all identities of the mesh")
+      ->type_name("NAME")
+      ->capture_default_str();
+  AddDuration(app, "--leaf-lifetime", options.leaf_lifetime, absl::Seconds(2), absl::Hours(24 * 30),
+              "Lifetime of workload certificates");
+  AddDuration(app, "--push-debounce", options.push_debounce, absl::ZeroDuration(),
+              absl::Seconds(10), "How long to gather changes before they are sent");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.set_version_flag("--version", absl::StrCat("weft-control-plane ", ToAbsl(kVersion)));
+  app.footer(
+      "Sidecars join with tokens that \"meshctl token create\" makes in the state directory.\n"
+      "SIGTERM and SIGINT end it; connected sidecars keep serving what they have.");
+}
+
+absl::StatusOr<std::string> DirectoryOf(std::string_view source) {
+  if (source.starts_with(kDirectoryScheme) && source.size() > kDirectoryScheme.size()) {
+    return std::string(source.substr(kDirectoryScheme.size()));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--source \"", ToAbsl(source), "\" is not dir:PATH"));
+}
+
+v1::TrustBundle TrustBundleOf(const ca::Authority& authority) {
+  v1::TrustBundle bundle;
+  bundle.set_trust_domain(authority.trust_domain());
+  for (const std::string& root : authority.RootsPem()) bundle.add_roots_pem(root);
+  return bundle;
+}
+
+// Brings the gauges up to date that nobody keeps up to date.
+void MeasureMesh(const inspect::About& about, const compile::Compiler& compiler, Metrics& metrics) {
+  const auto count = [](const std::vector<v1::Finding>& findings, v1::Finding::Severity severity) {
+    return static_cast<double>(std::ranges::count(findings, severity, &v1::Finding::severity));
+  };
+  const std::vector<v1::Finding> all = inspect::AllFindings(about, compiler);
+  metrics.Findings("warning").Set(count(all, v1::Finding::WARNING));
+  metrics.Findings("error").Set(count(all, v1::Finding::ERROR));
+  metrics.source_errors.Set(count(about.source_findings(), v1::Finding::ERROR));
+  const compile::Compiler::Counts counts = compiler.GetCounts();
+  metrics.services.Set(counts.services);
+  metrics.endpoints.Set(counts.endpoints);
+}
+
+// Waits for SIGTERM or SIGINT, which every thread has blocked.
+int AwaitSignal(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0) {
+  }
+  return signal;
+}
+
+absl::Status Run(const Options& options) {
+  if (absl::Status logging = InitLogging(options.log_level); !logging.ok()) return logging;
+  // The identity layout is how a trust domain is checked.
+  if (absl::Status valid =
+          SpiffeId::Parse(ca::ControlPlaneIdentity(options.trust_domain).ToString()).status();
+      !valid.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--trust-domain: ", valid.message()));
+  }
+  absl::StatusOr<std::string> directory = DirectoryOf(options.source);
+  if (!directory.ok()) return directory.status();
+
+  // Threads inherit the mask: signals reach nobody but AwaitSignal.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  // What outlives the process.
+  absl::StatusOr<ca::StateDirectory> state = ca::StateDirectory::Open(options.state);
+  if (!state.ok()) return state.status();
+  absl::StatusOr<ca::Authority> authority = ca::Authority::Open(
+      *state, {.trust_domain = options.trust_domain, .leaf_lifetime = options.leaf_lifetime},
+      absl::Now());
+  if (!authority.ok()) return authority.status();
+  absl::StatusOr<std::string> operator_token = ca::ReadOrCreateOperatorToken(*state);
+  if (!operator_token.ok()) return operator_token.status();
+  ca::JoinTokenStore tokens(*state);
+
+  // Objects in, resources out.
+  Metrics metrics;
+  compile::Compiler compiler(
+      {.trust_domain = options.trust_domain, .cluster_domain = "cluster.local"});
+  compiler.SetTrustBundle(TrustBundleOf(*authority));
+  CompilerCatalogue catalogue(compiler);
+  discovery::Hub hub(
+      catalogue, metrics,
+      {.trust_domain = options.trust_domain, .push_debounce = options.push_debounce, .limits = {}});
+  compiler.SetListener(
+      [&hub](const std::vector<compile::ResourceKey>& keys) { hub.OnChanged(keys); });
+  absl::StatusOr<std::unique_ptr<source::DirectorySource>> source = source::DirectorySource::Start(
+      {.path = *directory, .limits = {}},
+      [&compiler](std::vector<store::Update> updates) { compiler.Apply(std::move(updates)); });
+  if (!source.ok()) return source.status();
+
+  // Services.
+  const inspect::About about{
+      .source = options.source,
+      .trust_domain = options.trust_domain,
+      .started = absl::Now(),
+      .root_not_after = authority->RootNotAfter(),
+      .source_findings = [&source] { return (*source)->Findings(); },
+  };
+  absl::StatusOr<std::unique_ptr<ca::ServingCertificate>> serving =
+      ca::ServingCertificate::Start(*state, *authority);
+  if (!serving.ok()) return serving.status();
+  discovery::DiscoveryService discovery_service(hub);
+  ca::CertificateService certificate_service(
+      *authority, tokens,
+      [&compiler](std::string_view workload) { return compiler.IdentityOf(workload); }, metrics);
+  inspect::InspectService inspect_service(compiler, hub, *operator_token, about);
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(options.listen, (*serving)->Credentials(),
+                        {&discovery_service, &certificate_service, &inspect_service});
+  if (!server.ok())
+    return absl::Status(server.status().code(),
+                        absl::StrCat("--listen: ", server.status().message()));
+
+  std::atomic<bool> draining = false;
+  absl::StatusOr<std::unique_ptr<inspect::HttpEndpoint>> http = inspect::HttpEndpoint::Start(
+      options.http_listen,
+      {{"/metrics",
+        [&] {
+          MeasureMesh(about, compiler, metrics);
+          return inspect::HttpEndpoint::Answer{
+              .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.Text()};
+        }},
+       {"/healthz/ready",
+        [&] {
+          return draining ? inspect::HttpEndpoint::Answer{.code = 503, .body = "shutting down\n"}
+                          : inspect::HttpEndpoint::Answer{.body = "ready\n"};
+        }},
+       {"/healthz/live", [] { return inspect::HttpEndpoint::Answer{.body = "live\n"}; }}});
+  if (!http.ok()) {
+    (*server)->Shutdown(absl::ZeroDuration());
+    return absl::Status(http.status().code(),
+                        absl::StrCat("--http-listen: ", http.status().message()));
+  }
+  const compile::Compiler::Counts counts = compiler.GetCounts();
+  WEFT_LOG_INFO("weft-control-plane {} serves trust domain {} from {}: {} services, {} pods",
+                kVersion, options.trust_domain, options.source, counts.services, counts.pods);
+
+  const int signal = AwaitSignal(signals);
+  WEFT_LOG_INFO("{}: shutting down", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  draining = true;
+  hub.Drain();
+  (*server)->Shutdown(kShutdownGrace);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace weft
+
+int main(int argc, char** argv) {
+  CLI::App app("The control plane of the Weft service mesh.", "weft-control-plane");
+  weft::Options options;
+  weft::Declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  const absl::Status status = weft::Run(options);
+  if (status.ok()) return 0;
+  std::cerr << "weft-control-plane: " << status.message() << std::endl;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
