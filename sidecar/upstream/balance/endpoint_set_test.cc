@@ -61,6 +61,9 @@ class EndpointSetTest : public ::testing::Test {
     }
   }
 
+  // Counted by CountingAttachment; before the set, which retires what is left.
+  int retired_ = 0;
+  int destroyed_ = 0;
   EndpointSet set_{"shop/tea:80", &FakeNow};
   route::Random random_{17};
 };
@@ -242,11 +245,9 @@ class CountingAttachment : public EndpointAttachment {
 };
 
 TEST_F(EndpointSetTest, UpdatesKeepStatisticsAndAttachmentOfThoseThatStay) {
-  int retired = 0;
-  int destroyed = 0;
   Update(ReadyEndpoints(3));
   Endpoint* const stays = Find(2);
-  stays->Attach(std::make_unique<CountingAttachment>(&retired, &destroyed));
+  stays->Attach(std::make_unique<CountingAttachment>(&retired_, &destroyed_));
   Load load(EndpointRef(stays), fake_now, &FakeNow);
   fake_now += 7 * kMillisecond;
   load.OnHead(fake_now);
@@ -265,7 +266,7 @@ TEST_F(EndpointSetTest, UpdatesKeepStatisticsAndAttachmentOfThoseThatStay) {
   EXPECT_EQ(stays->config().zone, "b");
   EXPECT_EQ(stays->config().workload, "tea-v2");
   EXPECT_EQ(stays->config().health, weft::v1::HEALTH_DRAINING);
-  EXPECT_EQ(retired, 0);
+  EXPECT_EQ(retired_, 0);
   EXPECT_EQ(Find(1), nullptr);
   EXPECT_EQ(set_.endpoints().size(), 2u);
 }
@@ -293,46 +294,40 @@ TEST_F(EndpointSetTest, AnotherIdentityAtTheSameAddressIsAnotherEndpoint) {
 }
 
 TEST_F(EndpointSetTest, AnEndpointThatLeavesIsRetiredOnceAndLivesAsLongAsItsRequests) {
-  int retired = 0;
-  int destroyed = 0;
   Update(ReadyEndpoints(1));
-  Find(1)->Attach(std::make_unique<CountingAttachment>(&retired, &destroyed));
+  Find(1)->Attach(std::make_unique<CountingAttachment>(&retired_, &destroyed_));
   {
     Load load = Pick(weft::v1::LB_METHOD_RANDOM);
     Update({});
-    EXPECT_EQ(retired, 1);
-    EXPECT_EQ(destroyed, 0);
+    EXPECT_EQ(retired_, 1);
+    EXPECT_EQ(destroyed_, 0);
     EXPECT_TRUE(load.endpoint().retired());
     EXPECT_EQ(load.endpoint().config().pod, "pod-1");
     load.OnDone(fake_now, true);
-    EXPECT_EQ(destroyed, 0);
+    EXPECT_EQ(destroyed_, 0);
   }
-  EXPECT_EQ(retired, 1);
-  EXPECT_EQ(destroyed, 1);
+  EXPECT_EQ(retired_, 1);
+  EXPECT_EQ(destroyed_, 1);
 }
 
 TEST_F(EndpointSetTest, WhatIsAttachedToARetiredEndpointIsRetiredAtOnce) {
-  int retired = 0;
-  int destroyed = 0;
   Update(ReadyEndpoints(1));
   const Load load = Pick(weft::v1::LB_METHOD_RANDOM);
   Update({});
-  load.endpoint().Attach(std::make_unique<CountingAttachment>(&retired, &destroyed));
-  EXPECT_EQ(retired, 1);
+  load.endpoint().Attach(std::make_unique<CountingAttachment>(&retired_, &destroyed_));
+  EXPECT_EQ(retired_, 1);
 }
 
 TEST_F(EndpointSetTest, DestructionRetiresAll) {
-  int retired = 0;
-  int destroyed = 0;
   {
     EndpointSet set("shop/tea:80", &FakeNow);
     ASSERT_TRUE(set.Update(ReadyEndpoints(2)).ok());
     for (const EndpointRef& endpoint : set.endpoints()) {
-      endpoint->Attach(std::make_unique<CountingAttachment>(&retired, &destroyed));
+      endpoint->Attach(std::make_unique<CountingAttachment>(&retired_, &destroyed_));
     }
   }
-  EXPECT_EQ(retired, 2);
-  EXPECT_EQ(destroyed, 2);
+  EXPECT_EQ(retired_, 2);
+  EXPECT_EQ(destroyed_, 2);
 }
 
 TEST_F(EndpointSetTest, ABadUpdateChangesNothing) {
