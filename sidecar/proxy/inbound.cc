@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "sidecar/proxy/forward.h"
 #include "sidecar/proxy/introduction.h"
 #include "sidecar/proxy/relay.h"
@@ -63,8 +64,9 @@ class InboundHandler final : public RequestHandler {
     const Introduction introduction = ParseIntroduction(introduction_text);
     Outcome outcome;
     if (request.method == "CONNECT") {
-      outcome = {.error = Error::kConnectRefused, .status = StatusOf(Error::kConnectRefused)};
-      RespondWithError(exchange, Error::kConnectRefused, "");
+      outcome.error = Error::kConnectRefused;
+      outcome.status = StatusOf(outcome.error);
+      RespondWithError(exchange, outcome.error, "");
     } else {
       AppChooser chooser(worker_, address_, WireOf(port.protocol, request, introduction));
       outcome = co_await Forward(exchange, chooser, worker_.options, port.max_body_bytes);
@@ -156,13 +158,13 @@ class Inbound {
     absl::StatusOr<std::unique_ptr<tls::Stream>> stream = co_await tls::Accept(
         std::move(socket_), worker_.identity.context, Deadline(worker_.options.handshake_timeout));
     if (!stream.ok()) {
+      const std::string reason = absl::StatusCodeToString(stream.status().code());
       worker_.metrics
           ->Counter("weft_tls_handshake_failures_total",
                     "TLS handshakes that failed, by who began them and why.",
-                    {{"direction", "inbound"},
-                     {"reason", absl::StatusCodeToString(stream.status().code())}})
+                    {{"direction", "inbound"}, {"reason", reason}})
           ->Add();
-      WEFT_LOG_WARN("inbound connection from {}: {}", peer, stream.status().message());
+      WEFT_LOG_WARN("inbound connection from {}: {}", peer, ToStd(stream.status().message()));
       co_return;
     }
     Caller caller{.principal = (*stream)->peer_identity()};
@@ -235,7 +237,7 @@ class Inbound {
     const std::shared_ptr<const LocalPod> pod = worker_.pod();
     telemetry::TcpLabels labels;
     labels.reporter = telemetry::Reporter::kDestination;
-    labels.source = {.principal = caller.principal};
+    labels.source.principal = caller.principal;
     labels.destination = {.workload = pod->workload(),
                           .name_space = pod->name_space(),
                           .principal = pod->spiffe_id()};

@@ -41,8 +41,9 @@ class OutboundHandler final : public RequestHandler {
     chooser.SetRequest(&exchange);
     Outcome outcome;
     if (request.method == "CONNECT") {
-      outcome = {.error = Error::kConnectRefused, .status = StatusOf(Error::kConnectRefused)};
-      RespondWithError(exchange, Error::kConnectRefused, "");
+      outcome.error = Error::kConnectRefused;
+      outcome.status = StatusOf(outcome.error);
+      RespondWithError(exchange, outcome.error, "");
     } else {
       outcome = co_await Forward(exchange, chooser, worker_.options, /*max_request_bytes=*/0);
     }
