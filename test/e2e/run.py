@@ -44,7 +44,7 @@ class LineResult(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.passed = self.failed = 0
-        self._start = 0.0
+        self._start = time.monotonic()
         self._ok = True
 
     def startTest(self, test):
