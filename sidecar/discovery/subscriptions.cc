@@ -182,8 +182,10 @@ absl::Status Subscriptions::Apply(ResourceType type, const std::string& name,
   Resource& resource = found->second;
   if (const absl::Status held = Hold(type, name, bytes, resource); !held.ok()) {
     resource.refused = absl::StrCat("version ", version, ": ", held.message());
+    // A destination names itself.
+    if (type == ResourceType::kDestination) return held;
     return absl::InvalidArgumentError(
-        absl::StrCat(ToAbsl(TypeName(type)), " \"", name, "\": ", held.message()));
+        absl::StrCat(ToAbsl(TypeName(type)), " ", name, ": ", held.message()));
   }
   resource.answer = Answer::kPresent;
   resource.version = version;

@@ -118,14 +118,15 @@ io::Task<void> Identity::Impl::Run() {
       next_attempt_ = RenewalTime();
       WEFT_LOG_INFO("certificate obtained identity={} serial={} not_after={} renewal={}",
                     svid_->id.ToString(), svid_->chain.front().Serial(),
-                    absl::FormatTime(svid_->not_after(), absl::UTCTimeZone()),
-                    absl::FormatTime(next_attempt_, absl::UTCTimeZone()));
+                    absl::FormatTime(absl::RFC3339_sec, svid_->not_after(), absl::UTCTimeZone()),
+                    absl::FormatTime(absl::RFC3339_sec, next_attempt_, absl::UTCTimeZone()));
     } else {
       ++failures_;
       last_error_ = std::string(outcome.message());
       next_attempt_ = RetryTime();
-      WEFT_LOG_WARN("no certificate obtained: {}; next attempt in {}", outcome.ToString(),
-                    absl::FormatDuration(next_attempt_ - absl::Now()));
+      WEFT_LOG_WARN(
+          "no certificate obtained: {}; next attempt in {}", outcome.ToString(),
+          absl::FormatDuration(absl::Trunc(next_attempt_ - absl::Now(), absl::Milliseconds(1))));
     }
   }
   running_ = false;
