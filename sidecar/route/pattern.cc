@@ -1,5 +1,6 @@
 #include "sidecar/route/pattern.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,9 @@
 
 namespace weft::route {
 namespace {
+
+// A pattern that needs more than this is refused; see PatternTable for the usual share.
+constexpr int64_t kMostMemoryBytes = 1 << 20;
 
 constexpr std::string_view kMeta = "\\^$.|?*+()[]{}";
 // A backslash before one of these is that character itself, nothing else.
@@ -42,6 +46,30 @@ bool ParseLiteral(std::string_view regex, std::string* literal) {
 }
 
 re2::StringPiece ToRe2(std::string_view s) { return {s.data(), s.size()}; }
+
+std::unique_ptr<RE2> CompileAs(std::string_view regex, RE2::Options::Encoding encoding,
+                               int64_t max_memory_bytes) {
+  RE2::Options options(RE2::Quiet);
+  options.set_encoding(encoding);
+  options.set_max_mem(max_memory_bytes);
+  options.set_never_capture(true);
+  return std::make_unique<RE2>(ToRe2(regex), options);
+}
+
+// As bytes where the pattern names no characters beyond ASCII, else as UTF-8: what is valid as
+// UTF-8, which is how the control plane checks it, is valid here. Not ok() if it is neither.
+std::unique_ptr<RE2> CompileRegex(std::string_view regex, int64_t max_memory_bytes) {
+  if (std::ranges::all_of(regex, [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
+    auto bytes = CompileAs(regex, RE2::Options::EncodingLatin1, max_memory_bytes);
+    if (bytes->ok()) return bytes;
+  }
+  auto characters = CompileAs(regex, RE2::Options::EncodingUTF8, max_memory_bytes);
+  if (characters->error_code() != RE2::ErrorPatternTooLarge ||
+      max_memory_bytes >= kMostMemoryBytes) {
+    return characters;
+  }
+  return CompileAs(regex, RE2::Options::EncodingUTF8, kMostMemoryBytes);
+}
 
 }  // namespace
 
@@ -92,11 +120,7 @@ absl::StatusOr<Pattern> Pattern::Compile(std::string_view regex, Anchor anchor,
   pattern.literal_ = std::move(simple.literal);
   if (pattern.kind_ != Kind::kRegex) return pattern;
 
-  RE2::Options options(RE2::Quiet);
-  options.set_encoding(RE2::Options::EncodingLatin1);
-  options.set_max_mem(max_memory_bytes);
-  options.set_never_capture(true);
-  pattern.regex_ = std::make_unique<RE2>(ToRe2(regex), options);
+  pattern.regex_ = CompileRegex(regex, max_memory_bytes);
   if (!pattern.regex_->ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", ToAbsl(regex.substr(0, 200)),

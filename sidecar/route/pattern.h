@@ -21,9 +21,9 @@ enum class Anchor {
   kStart,  // at the value's first byte (paths)
 };
 
-// RE2 syntax. Values and patterns are bytes: `.` is any byte but a line feed, and a character
-// outside ASCII in a pattern stands for its UTF-8 bytes (so it does not belong into a [class]).
-// Immutable, any thread.
+// RE2 syntax. A pattern in ASCII sees the value as bytes: `.` is any byte but a line feed, whatever
+// clients send. One that names other characters ("[äö]", "\x{263a}") sees it as UTF-8; then `.` and
+// negated classes match no invalid UTF-8. Immutable, any thread.
 //
 // Patterns that are a literal, with or without ^, $ and .* at their ends, are compared as strings;
 // the others run in RE2, whose automaton is built as values come, within a memory limit, behind a
@@ -32,8 +32,8 @@ class Pattern {
  public:
   enum class Kind : uint8_t { kAny, kContains, kPrefix, kSuffix, kEquals, kRegex };
 
-  // `max_memory_bytes` bounds what RE2 may use for this pattern. InvalidArgument says what is wrong
-  // with it.
+  // `max_memory_bytes` is what RE2 should do with for this pattern; one that cannot may use up to
+  // 1 MiB. InvalidArgument says what is wrong with it.
   static absl::StatusOr<Pattern> Compile(std::string_view regex, Anchor anchor,
                                          int64_t max_memory_bytes);
 

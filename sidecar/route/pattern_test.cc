@@ -117,6 +117,35 @@ TEST(PatternTest, MatchesBytesThatAreNoUtf8) {
                        "c"));
 }
 
+TEST(PatternTest, PatternsBeyondAsciiSeeCharacters) {
+  struct Case {
+    std::string regex;
+    std::string value;
+    bool matches;
+  };
+  const std::vector<Case> cases = {
+      {"^caf\xc3\xa9$", "caf\xc3\xa9", true},
+      {"^caf[\xc3\xa9\xc3\xa8]$", "caf\xc3\xa8", true},
+      {"^caf[\xc3\xa9\xc3\xa8]$", "caf\xc3", false},
+      {"^\\x{263a}$", "\xe2\x98\xba", true},
+      {"^[\xce\xb1-\xcf\x89]+$", "\xce\xbb\xcf\x8c\xce\xb3", false},
+      {"^[\xce\xb1-\xcf\x8e]+$", "\xce\xbb\xcf\x8c\xce\xb3\xce\xbf\xcf\x82", true},
+  };
+  for (const Case& c : cases) {
+    const absl::StatusOr<Pattern> pattern = Pattern::Compile(c.regex, Anchor::kNone, kMemory);
+    ASSERT_TRUE(pattern.ok()) << c.regex << " " << pattern.status();
+    EXPECT_EQ(pattern->Matches(c.value), c.matches) << c.regex << " " << c.value;
+  }
+}
+
+TEST(PatternTest, ALargePatternMayExceedItsShareOfMemory) {
+  const std::string regex = "(" + std::string(40, 'a') + "|b){200}[0-9]";
+  RE2::Options little = Latin1();
+  little.set_max_mem(32 << 10);
+  ASSERT_FALSE(RE2(regex, little).ok());
+  EXPECT_TRUE(Pattern::Compile(regex, Anchor::kNone, 32 << 10).ok());
+}
+
 TEST(PatternTest, RefusesWhatIsNoRe2OrTooLarge) {
   const std::vector<std::string> bad = {
       "(", "[a", "a**", "*a", "a(?=b)", "(a)\\1", "\\", "a{1001}", "((((a{100}){100}){100}){100})"};
