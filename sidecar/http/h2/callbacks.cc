@@ -35,6 +35,7 @@ const nghttp2_session_callbacks* Callbacks::Table() {
     nghttp2_session_callbacks_set_on_header_callback(t, &OnHeader);
     nghttp2_session_callbacks_set_on_invalid_header_callback(t, &OnInvalidHeader);
     nghttp2_session_callbacks_set_on_frame_recv_callback(t, &OnFrame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(t, &OnUnknownFrame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, &OnData);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, &OnInvalidFrame);
     nghttp2_session_callbacks_set_on_stream_close_callback(t, &OnStreamClose);
@@ -148,6 +149,12 @@ int Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* frame, voi
       break;
   }
   return 0;
+}
+
+// To be ignored (RFC 9113 section 5.5).
+int Callbacks::OnUnknownFrame(nghttp2_session*, void** /*payload*/,
+                              const nghttp2_frame_hd* /*header*/, void* /*user_data*/) {
+  return NGHTTP2_ERR_CANCEL;
 }
 
 int Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int32_t stream_id,

@@ -22,6 +22,8 @@ struct Callbacks {
                              size_t name_size, const uint8_t* value, size_t value_size,
                              uint8_t flags, void* user_data);
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user_data);
+  static int OnUnknownFrame(nghttp2_session*, void** payload, const nghttp2_frame_hd* header,
+                            void* user_data);
   static int OnData(nghttp2_session*, uint8_t flags, int32_t stream_id, const uint8_t* data,
                     size_t size, void* user_data);
   static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int error,

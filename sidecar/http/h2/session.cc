@@ -51,19 +51,41 @@ void AppendGoaway(int32_t last_stream_id, uint32_t error_code, std::string_view 
   out->Append(why);
 }
 
-nghttp2_option* MakeOptions(const Limits& limits) {
-  nghttp2_option* options = nullptr;
-  nghttp2_option_new(&options);
-  nghttp2_option_set_no_auto_window_update(options, 1);
-  nghttp2_option_set_no_closed_streams(options, 1);
-  nghttp2_option_set_max_reserved_remote_streams(options, 0);
-  // Until its SETTINGS come, a peer is taken to allow this many.
-  nghttp2_option_set_peer_max_concurrent_streams(options, 100);
-  // What is larger than the peer takes is held back before.
-  nghttp2_option_set_max_send_header_block_length(options, 1024 * 1024);
-  // Resets are counted here, where work that was done counts too.
-  nghttp2_option_set_stream_reset_rate_limit(options, UINT32_MAX, UINT32_MAX);
+// Shared by all sessions.
+const nghttp2_option* Options() {
+  static const nghttp2_option* options = [] {
+    nghttp2_option* o = nullptr;
+    nghttp2_option_new(&o);
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_max_reserved_remote_streams(o, 0);
+    // Until its SETTINGS come, a peer is taken to allow this many.
+    nghttp2_option_set_peer_max_concurrent_streams(o, 100);
+    // What is larger than the peer takes is held back before.
+    nghttp2_option_set_max_send_header_block_length(o, 1024 * 1024);
+    // Resets are counted here, where work that was done counts too.
+    nghttp2_option_set_stream_reset_rate_limit(o, UINT32_MAX, UINT32_MAX);
+    // Frames of unknown types mean nothing, but they are to be seen and counted.
+    constexpr int kFirstUnknownType = 0x0a;
+    for (int type = kFirstUnknownType; type <= UINT8_MAX; ++type) {
+      nghttp2_option_set_user_recv_extension_type(o, static_cast<uint8_t>(type));
+    }
+    return o;
+  }();
   return options;
+}
+
+uint32_t CodeOf(int nghttp2_error) {
+  switch (nghttp2_error) {
+    case NGHTTP2_ERR_FLOODED:
+    case NGHTTP2_ERR_TOO_MANY_SETTINGS:
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+      return NGHTTP2_ENHANCE_YOUR_CALM;
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+      return NGHTTP2_PROTOCOL_ERROR;
+    default:
+      return NGHTTP2_INTERNAL_ERROR;
+  }
 }
 
 }  // namespace
@@ -79,10 +101,8 @@ Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bo
       last_read_(reactor_->now()),
       last_write_(last_read_),
       last_active_(last_read_) {
-  nghttp2_option* options = MakeOptions(limits_);
   const auto create = server ? &nghttp2_session_server_new3 : &nghttp2_session_client_new3;
-  create(&nghttp2_, Callbacks::Table(), this, options, PoolMemory());
-  nghttp2_option_del(options);
+  create(&nghttp2_, Callbacks::Table(), this, Options(), PoolMemory());
 
   std::array<nghttp2_settings_entry, 5> settings = {{
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},
@@ -99,6 +119,8 @@ Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bo
   }
   nghttp2_session_set_local_window_size(nghttp2_, NGHTTP2_FLAG_NONE, 0,
                                         static_cast<int32_t>(limits_.connection_window_bytes));
+  // Before anything else is said, a GOAWAY not excepted.
+  FillRecord();
   ScheduleWrite();
 }
 
@@ -173,8 +195,7 @@ void Session::Receive(std::span<const uint8_t> bytes) {
     Fail(error_);
   } else if (taken < 0) {
     const int error = static_cast<int>(taken);
-    Violation(nghttp2_strerror(error),
-              error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    Violation(nghttp2_strerror(error), CodeOf(error));
   } else if (write_blocked_ && nghttp2_session_get_outbound_queue_size(nghttp2_) >
                                    kQueuedFramesPerStream * limits_.max_concurrent_streams) {
     Violation("the peer does not read the answers to what it sends", NGHTTP2_ENHANCE_YOUR_CALM);
