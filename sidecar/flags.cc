@@ -1,0 +1,103 @@
+#include "sidecar/flags.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/strings.h"
+#include "base/version.h"
+
+namespace weft {
+namespace {
+
+// A pod rarely needs more than two cores' worth of proxying; who does says so.
+constexpr unsigned kDefaultWorkers = 2;
+constexpr unsigned kMaxWorkers = 64;
+
+void AddDuration(CLI::App& app, const std::string& name, io::Nanos& value,
+                 const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [&value, name](const std::string& text) {
+           absl::Duration parsed;
+           if (!absl::ParseDuration(text, &parsed) || parsed < absl::ZeroDuration() ||
+               parsed > absl::Hours(24)) {
+             throw CLI::ValidationError(
+                 name, absl::StrCat("\"", text, "\" is not a duration from 0s to 24h"));
+           }
+           value = absl::ToInt64Nanoseconds(parsed);
+         },
+         help)
+      ->type_name("DURATION")
+      ->default_str(absl::FormatDuration(absl::Nanoseconds(value)));
+}
+
+}  // namespace
+
+std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
+  CLI::App app(
+      "weft-sidecar: the proxy beside a pod's application. Encrypts what goes to other pods of the "
+      "mesh, "
+      "takes in what comes from them, and routes requests as the control plane says.");
+  flags->workers = std::min(kDefaultWorkers, std::max(1U, std::thread::hardware_concurrency()));
+  const auto text = [&](const char* name, std::string& value, const char* type, const char* help) {
+    return app.add_option(name, value, help)->type_name(type);
+  };
+  text("--workload", flags->workload, "NAMESPACE/POD", "The pod that this sidecar stands in")
+      ->required()
+      ->check([](const std::string& value) {
+        const size_t slash = value.find('/');
+        const bool ok = slash != 0 && slash != std::string::npos && slash + 1 < value.size() &&
+                        value.find('/', slash + 1) == std::string::npos;
+        return ok ? std::string() : "\"" + value + "\" is not NAMESPACE/POD";
+      });
+  text("--control-plane", flags->control_plane, "HOST:PORT", "Where the control plane serves gRPC")
+      ->required();
+  text("--trust-bundle", flags->trust_bundle_file, "FILE",
+       "PEM certificates that the control plane's certificate may chain to (root.pem of its state)")
+      ->required();
+  text("--join-token-file", flags->join_token_file, "FILE",
+       "The token that proves who this is; read again whenever it is needed")
+      ->required();
+  text("--trust-domain", flags->trust_domain, "NAME", "SPIFFE trust domain of the mesh")
+      ->capture_default_str();
+  app.add_option("--workers", flags->workers, "Threads that carry traffic")
+      ->check(CLI::Range(1U, kMaxWorkers))
+      ->capture_default_str();
+  app.add_option("--outbound-port", flags->outbound_port,
+                 "Takes the application's connections that iptables redirects")
+      ->capture_default_str();
+  app.add_option("--inbound-port", flags->inbound_port,
+                 "Takes the pod's incoming connections that iptables redirects")
+      ->capture_default_str();
+  text("--admin-listen", flags->admin_listen, "ADDR:PORT",
+       "Configuration dump, certificates, log level; keep it on loopback")
+      ->capture_default_str();
+  text("--metrics-listen", flags->metrics_listen, "ADDR:PORT", "Prometheus /metrics")
+      ->capture_default_str();
+  text("--health-listen", flags->health_listen, "ADDR:PORT", "/healthz/ready and /healthz/live")
+      ->capture_default_str();
+  AddDuration(
+      app, "--drain-delay", flags->drain_delay,
+      "After SIGTERM, how long to keep taking new connections while others learn that this pod "
+      "goes");
+  AddDuration(app, "--drain-timeout", flags->drain_timeout,
+              "After that, how long requests under way may take to finish");
+  text("--log-level", flags->log_level, "LEVEL", "trace, debug, info, warn, error or off")
+      ->capture_default_str();
+  app.set_version_flag("--version", absl::StrCat("weft-sidecar ", ToAbsl(kVersion)));
+  app.footer(
+      "SIGTERM and SIGINT drain it and end it. Without the control plane it keeps serving what it "
+      "has.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return std::nullopt;
+}
+
+}  // namespace weft
