@@ -1,5 +1,6 @@
 // weft-control-plane: reads the mesh's objects, and tells every sidecar what it needs to know of
 // them.
+#include <grpc/support/log.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -74,13 +75,11 @@ void Declare(CLI::App& app, Options& options) {
   app.add_option("--source", options.source,
                  "Where the mesh's objects come from: dir:PATH, a directory of Kubernetes and SMI "
                  "manifests (*.yaml, *.yml, *.json), followed while it changes")
-      ->required()
       ->type_name("dir:PATH");
   app.add_option(
          "--state", options.state,
          "Directory for what outlives the process: the mesh's root (ca.pem, root.pem), join "
          "tokens, the operator token. Created if missing; must be writable by its owner only")
-      ->required()
       ->type_name("DIR");
   app.add_option("--listen", options.listen, "gRPC over TLS: discovery, certificates, inspection")
       ->type_name("ADDR:PORT")
@@ -107,6 +106,7 @@ void Declare(CLI::App& app, Options& options) {
 }
 
 absl::StatusOr<std::string> DirectoryOf(std::string_view source) {
+  if (source.empty()) return absl::InvalidArgumentError("--source dir:PATH is needed");
   if (source.starts_with(kDirectoryScheme) && source.size() > kDirectoryScheme.size()) {
     return std::string(source.substr(kDirectoryScheme.size()));
   }
@@ -143,8 +143,18 @@ int AwaitSignal(const sigset_t& signals) {
   return signal;
 }
 
+// gRPC's own words, which are about connections that come to nothing, in our format.
+void LogForGrpc(gpr_log_func_args* line) {
+  if (line->severity == GPR_LOG_SEVERITY_ERROR) {
+    WEFT_LOG_WARN("grpc: {}", std::string_view(line->message).substr(0, 1000));
+  } else {
+    WEFT_LOG_DEBUG("grpc: {}", std::string_view(line->message).substr(0, 1000));
+  }
+}
+
 absl::Status Run(const Options& options) {
   if (absl::Status logging = InitLogging(options.log_level); !logging.ok()) return logging;
+  gpr_set_log_function(LogForGrpc);
   // The identity layout is how a trust domain is checked.
   if (absl::Status valid =
           SpiffeId::Parse(ca::ControlPlaneIdentity(options.trust_domain).ToString()).status();
@@ -153,6 +163,7 @@ absl::Status Run(const Options& options) {
   }
   absl::StatusOr<std::string> directory = DirectoryOf(options.source);
   if (!directory.ok()) return directory.status();
+  if (options.state.empty()) return absl::InvalidArgumentError("--state DIR is needed");
 
   // Threads inherit the mask: signals reach nobody but AwaitSignal.
   sigset_t signals;
