@@ -107,11 +107,16 @@ class Collector {
     endpoint.set_address(*ip);
     endpoint.set_port(static_cast<uint32_t>(port));
     endpoint.set_health(health);
-    const std::string& name_space =
-        target.namespace_().empty() ? service_.metadata().namespace_() : target.namespace_();
-    const k8s::Pod* pod = target.kind() == "Pod" && !target.name().empty()
-                              ? view_.Pod(name_space, target.name())
-                              : view_.PodAt(*ip);
+    const k8s::Pod* pod = nullptr;
+    if (target.kind() == "Pod" && !target.name().empty()) {
+      // Named here too, in case the slice is known before its pod.
+      endpoint.set_namespace_(target.namespace_().empty() ? service_.metadata().namespace_()
+                                                          : target.namespace_());
+      endpoint.set_pod(target.name());
+      pod = view_.Pod(endpoint.namespace_(), endpoint.pod());
+    } else {
+      pod = view_.PodAt(*ip);
+    }
     if (pod != nullptr) Describe(view_, *pod, endpoint);
     if (!zone.empty()) endpoint.set_zone(zone);
   }

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -211,7 +213,7 @@ TEST(Endpoints, ThePodOfASliceIsFoundByReferenceOrByAddress) {
                Slice("web-1", absl::StrCat("addressType: IPv4, ports: [{name: http, port: 8080}], "
                                            "endpoints: [{addresses: [10.1.0.1], zone: west",
                                            ToAbsl(reference), "}]")));
-    EXPECT_EQ(mesh.Endpoints("shop/web:80")->endpoints(0).pod(), "");
+    EXPECT_FALSE(mesh.Endpoints("shop/web:80")->endpoints(0).meshed());
     // The pod comes later than its slice.
     mesh.Apply(R"(
 apiVersion: v1
@@ -249,6 +251,44 @@ TEST(Endpoints, ThatNobodyHasDoNotExist) {
         ":80/", "/:", "//:80"}) {
     EXPECT_EQ(mesh.Addresses(name), "none") << name;
   }
+}
+
+// Objects recorded from an API server and its controllers.
+class Recorded : public ::testing::Test {
+ protected:
+  void Load(std::string_view name) {
+    std::ifstream file(absl::StrCat("control-plane/source/testdata/", ToAbsl(name)));
+    ASSERT_TRUE(file) << name;
+    mesh_.Apply(std::string(std::istreambuf_iterator<char>(file), {}));
+  }
+
+  MeshForTest mesh_;
+};
+
+TEST_F(Recorded, DualStackServicesHaveOneEndpointPerPod) {
+  Load("dual-stack.json");
+  EXPECT_EQ(mesh_.Addresses("es-dual-stack/web:80"), "10.244.1.30:8080 10.244.2.31:8080");
+  EXPECT_EQ(mesh_.Endpoints("es-dual-stack/web:80")->endpoints(0).zone(), "zone-a");
+  EXPECT_EQ(mesh_.Rules("10.96.59.38:80"), "[*] es-dual-stack/web=1");
+  EXPECT_EQ(mesh_.Rules("[fd00:10:96::24b0]:80"), "[*] es-dual-stack/web=1");
+}
+
+TEST_F(Recorded, NamedPortsThatDifferAreJoinedFromTheirSlices) {
+  Load("named-port-differs.json");
+  EXPECT_EQ(mesh_.Addresses("es-named-port-differs/web:80"), "10.244.1.30:8080 10.244.2.31:9090");
+}
+
+TEST_F(Recorded, PodsOfADeploymentAreNamedAfterIt) {
+  Load("deployment-chain.json");
+  weft::v1::Workload workload = *mesh_.Workload("dep/web-6bd64467c8-9dcn6");
+  EXPECT_EQ(workload.workload(), "web");
+  EXPECT_THAT(workload.addresses(), ::testing::ElementsAre("10.244.1.10", "fd00:10:244:1::a"));
+}
+
+TEST_F(Recorded, HeadlessServicesHaveTheirReadyPods) {
+  Load("headless.json");
+  EXPECT_EQ(mesh_.compiler().ListServices("es-headless").services(0).ports(0).ready_endpoints(),
+            1u);
 }
 
 }  // namespace

@@ -27,9 +27,9 @@ Finding Unreadable(std::string path, std::string message) {
   return finding;
 }
 
-// File times advance in steps of some milliseconds: a change in the same step as the last one cannot be
-// told from it. The stamp of a file that has only just changed is made one that matches nothing, so that the
-// file is read again when somebody looks next.
+// File times advance in steps of some milliseconds: a change in the same step as the last one
+// cannot be told from it. The stamp of a file that has only just changed is made one that matches
+// nothing, so that the file is read again when somebody looks next.
 FileStamp Settled(FileStamp stamp) {
   constexpr absl::Duration kStep = absl::Milliseconds(20);
   if (absl::Now() - absl::FromUnixNanos(stamp.changed_ns) < kStep) stamp.inode = 0;

@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "google/protobuf/util/time_util.h"
 
 namespace weft::source {
 namespace {
@@ -108,7 +110,11 @@ class Comparison {
       case FieldDescriptor::CPPTYPE_MESSAGE:
         if (field.message_type()->full_name() == "google.protobuf.Value") return;
         if (field.message_type()->full_name() == "google.protobuf.Timestamp") {
-          if (value.kind_case() != Value::kStringValue) Wrong(path, "a time", value);
+          google::protobuf::Timestamp time;
+          if (value.kind_case() != Value::kStringValue ||
+              !google::protobuf::util::TimeUtil::FromString(value.string_value(), &time)) {
+            Wrong(path, "a time such as 2026-01-31T12:00:00Z", value);
+          }
           return;
         }
         return Message(value, *field.message_type(), path);
