@@ -45,7 +45,8 @@ class ControlPlane:
 
     def create_join_token(self, pod, path):
         self._lab.node.run([self._lab.binary("meshctl"), "token", "create", "--state", self._state,
-                            "--namespace", pod.namespace, "--service-account", pod.service_account,
+                            "--namespace", pod.namespace,
+                            "--service-account", pod.service_account,
                             "--pod", pod.name, "--ttl", "24h", "--out", path])
 
     def meshctl(self, *arguments, check=True):
