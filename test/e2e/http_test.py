@@ -173,7 +173,7 @@ class HttpTest(ShopTest):
                 with self.web.net.connect(self.service.cluster_ips[0], 80) as connection:
                     connection.sendall("\r\n".join([*lines, "", ""]).encode())
                     answer = connection.makefile("rb").readline()
-                self.assertTrue(answer == b"" or b" 400 " in answer, answer)
+                self.assertTrue(answer == b"" or b" 400 " in answer, (lines, answer))
         self.assertEqual(self.record("GET / HTTP/1.1", "Host: recorder")["method"], "GET")
 
     def test_an_upgrade_becomes_a_tunnel(self):

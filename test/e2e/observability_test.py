@@ -30,10 +30,11 @@ class ObservabilityTest(ShopTest):
         self.assertEqual(self.tea_1[0].status_of(f"http://{self.web.ip}:15000/config_dump"), 0)
 
     def test_the_configuration_dump_shows_what_is_subscribed(self):
-        self.web.get("http://tea.1/")
+        for address in self.lab.services["shop/tea.1"].cluster_ips:
+            self.web.net.connect(address, 80).close()
+            self.eventually(lambda a=address: a in self.web.admin("/config_dump"), f"{address} in it")
         dump = self.web.admin("/config_dump")
         json.loads(dump)
-        self.assertIn(self.lab.services["shop/tea.1"].cluster_ips[0], dump)
         self.assertIn("spiffe://cluster.local/ns/shop/sa/web", dump)
 
     def test_metrics_count_requests_by_the_names_that_dashboards_know(self):
@@ -48,9 +49,15 @@ class ObservabilityTest(ShopTest):
         before = count()
         self.answers(count=25)
         self.eventually(lambda: count() == before + 25, "25 more requests counted")
-        text = self.web.metrics()
-        self.assertIn('connection_security_policy="mutual_tls"', text)
-        self.assertIn("istio_request_duration_milliseconds_bucket", text)
+        self.assertIn("istio_request_duration_milliseconds_bucket", self.web.metrics())
+        # As in Istio, the receiving side knows for sure how the connection was secured.
+        for line in self.tea_1[0].metrics().splitlines():
+            if line.startswith("istio_requests_total{") and 'source_workload="web"' in line:
+                self.assertIn('reporter="destination"', line)
+                self.assertIn('connection_security_policy="mutual_tls"', line)
+                break
+        else:
+            self.fail("tea-1-a counts no request from web")
 
     def test_control_plane_metrics_are_served(self):
         done = self.lab.node.run(["curl", "-sS", "--fail",
@@ -98,7 +105,7 @@ class ObservabilityTest(ShopTest):
                 self.assertEqual(self.web.get("http://tea.1/", headers[1:]), backend)
 
     def test_meshctl_config_shows_what_a_sidecar_was_sent(self):
-        self.web.get("http://tea.1/")
+        self.web.curl("-4", "http://tea.1/")
         self.assertIn("Destination", self.meshctl("config", "shop/web").stdout)
         self.assertIn(self.lab.services["shop/tea.1"].cluster_ips[0],
                       self.meshctl("config", "shop/web", "-o", "json").stdout)

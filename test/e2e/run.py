@@ -71,7 +71,7 @@ class LineResult(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err:
-            print(f"       in {subtest.params}")
+            print(f"       in {dict(subtest.params)}")
             self._fail(test, err)
 
     def addSkip(self, test, reason):

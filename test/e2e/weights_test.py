@@ -17,12 +17,16 @@ class WeightsTest(ShopTest):
         expect_tea_2 = weights["tea.2"] > 0
         self.eventually(lambda: ("tea.2" in self.answers(count=40)) == expect_tea_2,
                         f"weights {weights} to be in force")
-        before = [pods[0].app.served() for pods in (self.tea_1, self.tea_2)]
-        self.assertEqual(exact_requests(self.web, "http://tea.1/", _REQUESTS), _REQUESTS)
-        after = [pods[0].app.served() for pods in (self.tea_1, self.tea_2)]
-        counts = [b - a for a, b in zip(before, after)]
-        self.assertEqual(sum(counts), _REQUESTS, "every request was served exactly once")
-        return counts
+        path = "/counted-" + "-".join(map(str, weights.values()))
+        self.assertEqual(exact_requests(self.web, f"http://tea.1{path}", _REQUESTS), _REQUESTS)
+
+        def counts():
+            return [pods[0].app.served(path) for pods in (self.tea_1, self.tea_2)]
+
+        # nginx writes its log after it has answered.
+        self.eventually(lambda: sum(counts()) >= _REQUESTS, "the last lines of the logs")
+        self.assertEqual(sum(counts()), _REQUESTS, "every request was served exactly once")
+        return counts()
 
     def check(self, weights):
         total = sum(weights.values())
