@@ -1,5 +1,6 @@
 #include "sidecar/http/h1/parser.h"
 
+#include <array>
 #include <charconv>
 
 #include "sidecar/io/buffer.h"
@@ -26,6 +27,30 @@ bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> name
     if (NamesEqual(name, candidate)) return true;
   }
   return false;
+}
+
+// RFC 9110 section 5.6.2.
+constexpr std::array<bool, 256> kTokenCharacters = [] {
+  std::array<bool, 256> table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<uint8_t>(c)] = true;
+  return table;
+}();
+
+bool IsFieldName(std::string_view name) {
+  for (const char c : name) {
+    if (!kTokenCharacters[static_cast<uint8_t>(c)]) return false;
+  }
+  return !name.empty();
+}
+
+// RFC 9110 section 5.5: no control characters but the tab.
+bool IsFieldValue(std::string_view value) {
+  for (const char c : value) {
+    if ((static_cast<uint8_t>(c) < ' ' && c != '\t') || c == '\x7f') return false;
+  }
+  return true;
 }
 
 int AnnouncedIdleSeconds(std::string_view keep_alive) {
@@ -192,6 +217,15 @@ void Parser::ParseEnd() {
 }
 
 bool Parser::AddField() {
+  // llhttp lets some through that others would read differently.
+  if (!IsFieldName(name_)) {
+    Fail(400, "the name of a field is malformed");
+    return false;
+  }
+  if (!IsFieldValue(value_)) {
+    Fail(400, "the value of a field is malformed");
+    return false;
+  }
   if (++fields_ > limits_.max_fields) {
     Fail(431, "more fields than the limit");
     return false;
