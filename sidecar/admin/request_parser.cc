@@ -39,7 +39,10 @@ const llhttp_settings_t* RequestParser::Settings() {
     llhttp_settings_init(&s);
     s.on_url = [](llhttp_t* parser, const char* at, size_t size) {
       Self(parser)->target_.append(at, size);
-      return 0;
+      return Self(parser)->CountHead(size);
+    };
+    s.on_header_field = s.on_header_value = [](llhttp_t* parser, const char*, size_t size) {
+      return Self(parser)->CountHead(size);
     };
     s.on_headers_complete = [](llhttp_t* parser) {
       Self(parser)->head_complete_ = true;
@@ -60,6 +63,12 @@ const llhttp_settings_t* RequestParser::Settings() {
   return &settings;
 }
 
+int RequestParser::CountHead(size_t bytes) {
+  head_bytes_ += bytes;
+  too_large_ = head_bytes_ > kMaxHeadBytes;
+  return too_large_ ? HPE_USER : 0;
+}
+
 RequestParser::RequestParser() {
   llhttp_init(&parser_, HTTP_REQUEST, Settings());
   parser_.data = this;
@@ -72,9 +81,7 @@ RequestParser::State RequestParser::Feed(std::span<const uint8_t> bytes, size_t&
   if (error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE) {
     consumed = static_cast<size_t>(llhttp_get_error_pos(&parser_) - begin);
   }
-  // Counts the whole piece that the head ends in: a bound, not a measure.
-  if (!head_complete_) head_bytes_ += consumed;
-  if (too_large_ || head_bytes_ > kMaxHeadBytes) return State::kTooLarge;
+  if (too_large_) return State::kTooLarge;
   if (!complete_) {
     if (error != HPE_OK) return State::kBad;
     return State::kMore;

@@ -15,7 +15,7 @@ namespace weft::admin {
 // Reads one request after the other.
 class RequestParser {
  public:
-  static constexpr size_t kMaxHeadBytes = 8 * 1024;
+  static constexpr size_t kMaxHeadBytes = 8 * 1024;  // target and fields
   static constexpr size_t kMaxBodyBytes = 8 * 1024;  // bodies are read and ignored
 
   enum class State {
@@ -41,6 +41,7 @@ class RequestParser {
  private:
   static RequestParser* Self(llhttp_t* parser) { return static_cast<RequestParser*>(parser->data); }
   static const llhttp_settings_t* Settings();
+  int CountHead(size_t bytes);
 
   llhttp_t parser_;
   std::string target_;

@@ -44,8 +44,8 @@ struct ClientStatus {
 class Client final : public Broker {
  public:
   struct Options {
-    std::string workload;  // "<namespace>/<pod>": node.id and the Workload's name
-    std::string trust_domain;
+    std::string workload = {};  // "<namespace>/<pod>": node.id and the Workload's name
+    std::string trust_domain = {};
     io::Nanos dial_timeout = 10 * io::kSecond;
     // Between attempts: doubles from the first to the second, with jitter.
     io::Nanos backoff_min = 200 * io::kMillisecond;

@@ -43,10 +43,10 @@ class Identity {
   using Listener = std::function<void(const std::shared_ptr<const tls::Context>&)>;
 
   struct Options {
-    std::string workload;         // "<namespace>/<pod>"
-    std::string trust_domain;     // what the certificate must be of
-    std::string service_account;  // and whom it must name; empty: whomever the token yields
-    std::string join_token_file;  // re-read on each attempt
+    std::string workload = {};         // "<namespace>/<pod>"
+    std::string trust_domain = {};     // what the certificate must be of
+    std::string service_account = {};  // and whom it must name; empty: whomever the token yields
+    std::string join_token_file = {};  // re-read on each attempt
     std::string
         trust_bundle_file;  // PEM; what the control plane's certificate may chain to at first
     io::Nanos attempt_timeout = 10 * io::kSecond;

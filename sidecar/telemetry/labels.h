@@ -16,8 +16,8 @@ enum class Security : uint8_t { kUnknown, kNone, kMutualTls };
 
 // One end of a hop. What is not known stays empty and is shown as "unknown".
 struct Peer {
-  std::string_view workload;
-  std::string_view name_space;
+  std::string_view workload = {};
+  std::string_view name_space = {};
   std::string_view
       principal;  // SPIFFE ID, with or without "spiffe://"; shown without, as Istio does
 
@@ -31,14 +31,14 @@ struct Peer {
 // What both kinds of metrics have.
 struct HopLabels {
   Reporter reporter = Reporter::kSource;
-  Peer source;
-  Peer destination;
-  std::string_view service;  // "namespace/name", as resources name it; empty: not a service
+  Peer source = {};
+  Peer destination = {};
+  std::string_view service = {};  // "namespace/name", as resources name it; empty: not a service
   // Where the client meant to go when there is no service ("example.org", "10.1.2.3"); only used
   // then.
-  std::string_view host;
+  std::string_view host = {};
   Security security = Security::kUnknown;
-  std::string_view response_flags;  // Envoy's abbreviations ("UH", "UF"); empty: "-"
+  std::string_view response_flags = {};  // Envoy's abbreviations ("UH", "UF"); empty: "-"
 
   bool operator==(const HopLabels&) const = default;
   template <typename H>
@@ -49,9 +49,9 @@ struct HopLabels {
 };
 
 struct RequestLabels : HopLabels {
-  bool grpc = false;                      // request_protocol "grpc", else "http"
-  uint16_t response_code = 0;             // 0: the client went away before there was one
-  std::string_view grpc_response_status;  // "0" to "16"; empty if it is not gRPC
+  bool grpc = false;                           // request_protocol "grpc", else "http"
+  uint16_t response_code = 0;                  // 0: the client went away before there was one
+  std::string_view grpc_response_status = {};  // "0" to "16"; empty if it is not gRPC
 
   bool operator==(const RequestLabels&) const = default;
   template <typename H>
