@@ -73,6 +73,7 @@ class Recorder(BaseHTTPRequestHandler):
                 "trailers": self.trailers}
 
     def _answer(self):
+        self.log_message("began %s", self.path)
         record = self._record()
         word, _, argument = self.path.lstrip("/").partition("/")
         if word == "chunked":

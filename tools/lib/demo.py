@@ -159,7 +159,7 @@ def weights(shop):
         allowed = 5 * math.sqrt(_REQUESTS * share * (1 - share))
         if abs(counts[1] - _REQUESTS * share) > allowed:
             raise StepFailed(f"{counts} at {tea_1}/{tea_2} is more than chance allows")
-        rows.append([f"{tea_1} / {tea_2}", _REQUESTS, *(f"{100 * count / _REQUESTS:.1f} %"
+        rows.append([f"{tea_1} : {tea_2}", _REQUESTS, *(f"{100 * count / _REQUESTS:.1f} %"
                                                         for count in counts)])
     table(["weights", "requests", "tea.1", "tea.2"], rows)
     tick("shares are the weights, within what chance allows")
@@ -252,7 +252,8 @@ def stop_kept():
 def build():
     title("Building")
     start = time.monotonic()
-    options = [] if sys.stdout.isatty() else ["--show_progress_rate_limit=15", "--color=no"]
+    options = [] if sys.stdout.isatty() else ["--show_progress_rate_limit=15", "--color=no",
+                                                    "--ui_event_filters=-info"]
     if bazel.call("build", *options, *_PROGRAMS, quiet=False) != 0:
         raise StepFailed("the build failed; its messages are above")
     os.environ["WEFT_BIN"] = bazel.info("bazel-bin")
@@ -275,6 +276,8 @@ def tell(log_dir, keep):
         views(shop)
         if keep:
             lab.keep()
+            # What stays together goes together.
+            lab.log_dir = shutil.move(log_dir, os.path.join(lab.directory, "logs"))
             print_what_to_try(lab)
 
 

@@ -75,8 +75,10 @@ class timed:  # pylint: disable=invalid-name
 def table(header, rows):
     """Columns as wide as they must be; numbers to the right."""
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    columns = range(len(header))
+    widths = [max(len(row[column]) for row in cells) for column in columns]
+    numeric = [all(row[column][:1].isdigit() for row in cells[1:]) for column in columns]
     for number, row in enumerate(cells):
-        line = "  ".join(cell.rjust(width) if number and cell[:1].isdigit() else cell.ljust(width)
-                         for cell, width in zip(row, widths))
+        line = "   ".join(row[column].rjust(widths[column]) if numeric[column] else
+                          row[column].ljust(widths[column]) for column in columns)
         say(bold(line) if number == 0 else line)
