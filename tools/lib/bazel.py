@@ -37,6 +37,15 @@ def info(key, *options):
     return output("info", *options, key).strip()
 
 
+def everything():
+    """Patterns of all our packages. Not //..., which would walk into another output directory of bazel's
+    where the checkout has a link to one."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "--", "*/BUILD.bazel"],
+                            cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    folders = sorted({path.split("/")[0] for path in listed.splitlines()} - {"third_party"})
+    return [f"//{folder}/..." for folder in folders]
+
+
 def test_targets(patterns):
     return output("query", f"tests(set({' '.join(patterns)}))").split()
 

@@ -113,13 +113,13 @@ def phases(arguments):
         if "asan" in arguments.pattern.lower() or "sanitizer" in arguments.pattern.lower():
             wanted.append(sanitized_programs)
         return [*wanted, ("end to end", lambda: end_to_end(arguments.pattern))]
-    unit = ("unit tests", lambda: bazel_tests(["//..."]))
+    unit = ("unit tests", lambda: bazel_tests(bazel.everything()))
     if arguments.quick:
         return [unit]
     return [
         ("format", check_format),
         ("scripts", check_scripts),
-        ("build", lambda: build(["//..."])),
+        ("build", lambda: build(bazel.everything())),
         unit,
         ("unit tests with sanitizers", lambda: bazel_tests(_SANITIZED, bazel.ASAN)),
         sanitized_programs,

@@ -86,7 +86,7 @@ def run(jobs=2):
         configuration = file.read()
     configuration += subprocess.run([_TIDY, "--version"], stdout=subprocess.PIPE, check=True).stdout
     sources = {}
-    for source, arguments, dependencies in bazel.compile_actions(["//..."]):
+    for source, arguments, dependencies in bazel.compile_actions(bazel.everything()):
         if source.startswith(("external/", "bazel-out/")) or source.endswith(_LEFT_OUT) \
                 or source in sources:
             continue
