@@ -15,6 +15,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/memory/memory.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -24,6 +25,7 @@
 namespace weft::inspect {
 namespace {
 
+constexpr uint32_t kMaxPort = 65535;
 constexpr size_t kMaxConnections = 64;
 constexpr size_t kMaxHeadBytes = 8 * 1024;
 constexpr absl::Duration kMaxAge = absl::Seconds(5);
@@ -39,7 +41,10 @@ absl::StatusOr<HostAndPort> Split(std::string_view address) {
     std::string_view host = address.substr(0, colon);
     const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (brackets) host = host.substr(1, host.size() - 2);
-    if (!host.empty() && (brackets || host.find(':') == std::string_view::npos)) {
+    uint32_t port = 0;
+    const bool is_port =
+        absl::SimpleAtoi(ToAbsl(address.substr(colon + 1)), &port) && port <= kMaxPort;
+    if (is_port && !host.empty() && (brackets || host.find(':') == std::string_view::npos)) {
       return HostAndPort{std::string(host), std::string(address.substr(colon + 1))};
     }
   }

@@ -31,7 +31,7 @@ absl::StatusOr<RequestUrl> RequestUrl::Parse(std::string_view url) {
   if (ConsumeScheme(rest, "https://")) {
     parsed.tls = true;
     parsed.port = 443;
-  } else if (!ConsumeScheme(rest, "http://") && rest.find("://") != std::string_view::npos) {
+  } else if (!ConsumeScheme(rest, "http://") && rest.find("://") < rest.find_first_of("/?#")) {
     return Invalid(url, "the scheme is neither http nor https");
   }
   if (std::ranges::any_of(url, [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
