@@ -138,7 +138,8 @@ class Inbound {
     const Opening opening = co_await AwaitOpening(
         *socket_, worker_.reactor.now() + (server_may_speak_first ? worker_.options.detect_grace
                                                                   : worker_.options.client_idle));
-    if (opening == Opening::kMeshTls && !worker_.pod()->off()) {
+    // Taken in any mode: a peer may not have heard yet that the mode has become "off".
+    if (opening == Opening::kMeshTls) {
       co_await ServeMesh();
     } else if (worker_.pod()->strict() &&
                (opening != Opening::kNeedMore || !server_may_speak_first)) {
@@ -188,7 +189,7 @@ class Inbound {
       }
       co_await Wait(socket_->readable(), (*app)->readable(), Deadline(worker_.options.tcp_idle));
       opening = co_await AwaitOpening(*socket_, worker_.reactor.now());
-      if (opening == Opening::kMeshTls && !worker_.pod()->off()) {
+      if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
         co_return;
       }
@@ -200,7 +201,7 @@ class Inbound {
       // Strict, or declared opaque and silent so far: nothing may reach the application before the
       // client has shown what it is.
       opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle));
-      if (opening == Opening::kMeshTls && !worker_.pod()->off()) {
+      if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
         co_return;
       }
