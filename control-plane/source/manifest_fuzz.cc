@@ -8,7 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  weft::source::ParseManifest(bytes, "fuzz.yaml", {.bytes = 1 << 20, .values = 10'000});
+  weft::source::ParseManifest(bytes, "fuzz.yaml", {.bytes = 1 << 20, .expanded_bytes = 8 << 20});
   weft::source::ParseObjectJson(bytes, "v1", "Pod");
   return 0;
 }

@@ -15,16 +15,16 @@ namespace weft::source {
 struct YamlLimits {
   size_t bytes = 16 << 20;
   size_t documents = 10'000;
-  // Values after aliases and merges are expanded: an alias bomb ends here.
-  size_t values = 2'000'000;
+  // After aliases and merges are expanded; a value counts as 64 bytes plus its text. An alias bomb
+  // ends here.
+  size_t expanded_bytes = 64 << 20;
   size_t depth = 64;
 };
 
 // Parses a stream of YAML documents (JSON is YAML). Plain scalars have the types of YAML 1.2's core
 // schema, quoted ones are strings; anchors, aliases and merge keys ("<<") are expanded. An empty
-// document is null. InvalidArgument names the document (from 1) and, for syntax errors, the line: a
-// syntax error, a key given twice, a key or number that JSON cannot have. ResourceExhausted: a
-// limit is passed.
+// document is null. InvalidArgument names the document (from 1) and the line: a syntax error, a key
+// given twice, a key or number that JSON cannot have. ResourceExhausted: a limit is passed.
 absl::StatusOr<std::vector<google::protobuf::Value>> ParseYaml(std::string_view bytes,
                                                                const YamlLimits& limits = {});
 

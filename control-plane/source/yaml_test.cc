@@ -64,9 +64,11 @@ TEST(Yaml, PlainScalarsHaveTheTypesOfTheCoreSchema) {
            {"|\n  80", "\"80\""},
            {"!!str 80", "\"80\""},
            // What JSON cannot say.
-           {".inf", "document 1: line 1: JSON has no number .inf; quote it if it is text"},
-           {".NaN", "document 1: line 1: JSON has no number .NaN; quote it if it is text"},
-           {"1e999", "document 1: line 1: 1e999 is too large a number"}}) {
+           {".inf",
+            "document 1: line 1, column 1: JSON has no number .inf; quote it if it is text"},
+           {".NaN",
+            "document 1: line 1, column 1: JSON has no number .NaN; quote it if it is text"},
+           {"1e999", "document 1: line 1, column 1: 1e999 is too large a number"}}) {
     EXPECT_EQ(Json(c.yaml), c.json) << c.yaml;
   }
 }
@@ -78,8 +80,8 @@ TEST(Yaml, JsonIsYaml) {
 
 TEST(Yaml, KeysAreStringsAndUnique) {
   EXPECT_EQ(Json("{1: a}"), "{\"1\":\"a\"}");
-  EXPECT_EQ(Json("a: 1\nb: 2\na: 3"), "document 1: line 3: the key \"a\" is given twice");
-  EXPECT_EQ(Json("{[a]: b}"), "document 1: line 1: the key of a map must be a string");
+  EXPECT_EQ(Json("a: 1\nb: 2\na: 3"), "document 1: line 3, column 1: the key \"a\" is given twice");
+  EXPECT_EQ(Json("{[a]: b}"), "document 1: line 1, column 2: the key of a map must be a string");
 }
 
 TEST(Yaml, AnchorsAndMergeKeysAreExpanded) {
@@ -100,13 +102,31 @@ TEST(Yaml, AnAliasBombEndsAtTheLimit) {
     for (int j = 0; j < 10; ++j) absl::StrAppend(&bomb, j == 0 ? "" : ", ", "*a", i - 1);
     absl::StrAppend(&bomb, "]\n");
   }
-  EXPECT_THAT(Json(bomb, {.values = 100'000}), HasSubstr("more than 100000 values"));
+  EXPECT_THAT(Json(bomb, {.expanded_bytes = 1 << 20}),
+              HasSubstr("more than 1048576 bytes after aliases"));
+}
+
+TEST(Yaml, AnAliasBombOfTextOrOfDepthEndsAtTheLimit) {
+  std::string text = absl::StrCat("a: &a ", std::string(100'000, 'x'), "\nb: [");
+  for (int i = 0; i < 20'000; ++i) text += "*a,";
+  EXPECT_THAT(Json(text + "]"), HasSubstr("bytes after aliases"));
+  std::string depth = "a0: &a0 [x]\n";
+  for (int i = 1; i < 100; ++i) absl::StrAppend(&depth, "a", i, ": &a", i, " [*a", i - 1, "]\n");
+  EXPECT_THAT(Json(depth), HasSubstr("64 levels"));
+  EXPECT_THAT(Json("a: &a [*a]"), HasSubstr("the very list or map"));
+  EXPECT_EQ(Json("&a b: *a"), "{\"b\":\"b\"}");
+  EXPECT_EQ(Json("- &a b\n- {*a : 1}"), "[\"b\",{\"b\":1}]");
+}
+
+TEST(Yaml, ABracketClosedTwiceIsAnError) {
+  for (std::string_view yaml : {"{a: b}]", "{a: b}}", "]", "}", "[a]]\n---\nb: c\n", "a: b\n]\n"}) {
+    EXPECT_THAT(Json(yaml), HasSubstr("document ")) << yaml;
+  }
 }
 
 TEST(Yaml, IsBoundedInSizeDocumentsAndDepth) {
   EXPECT_THAT(Json("abcdef", {.bytes = 5}), HasSubstr("larger than 5 bytes"));
-  EXPECT_THAT(Json("--- 1\n--- 2\n--- 3\n", {.documents = 2}),
-              HasSubstr("3 documents; 2 are allowed"));
+  EXPECT_THAT(Json("--- 1\n--- 2\n--- 3\n", {.documents = 2}), HasSubstr("more than 2 documents"));
   EXPECT_THAT(Json(std::string(70, '[') + std::string(70, ']')), HasSubstr("64 levels"));
   // Far deeper still than our limit: the parser must not run out of stack before we look.
   EXPECT_NE(Json(std::string(100'000, '[')), "");
@@ -115,7 +135,7 @@ TEST(Yaml, IsBoundedInSizeDocumentsAndDepth) {
 
 TEST(Yaml, ErrorsNameDocumentAndLine) {
   EXPECT_THAT(Json("a: b\n---\n# two\nc: [\n"), HasSubstr("document 2: line "));
-  EXPECT_THAT(Json("---\na: b\n---\n{x: 1, x: 2}\n"), HasSubstr("document 2: line 4: "));
+  EXPECT_THAT(Json("---\na: b\n---\n{x: 1, x: 2}\n"), HasSubstr("document 2: line 4, column 8: "));
   EXPECT_THAT(Json("a: *nobody"), HasSubstr("document 1: line 1"));
   EXPECT_THAT(Json("\ta: b"), HasSubstr("document 1: line 1"));
 }
