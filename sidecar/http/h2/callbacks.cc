@@ -69,6 +69,7 @@ int Callbacks::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, vo
 int Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_frame* frame,
                               void* user_data) {
   Session& session = SessionOf(user_data);
+  session.block_stream_ = nullptr;
   if (frame->hd.type != NGHTTP2_HEADERS) return 0;
   const int32_t id = frame->hd.stream_id;
   Stream* stream = StreamOf(nghttp2, id);
@@ -82,13 +83,15 @@ int Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_frame* fra
     nghttp2_session_set_stream_user_data(nghttp2, id, stream);
   }
   if (stream != nullptr) stream->BeginFields();
+  session.block_stream_ = stream;
   return 0;
 }
 
 int Callbacks::OnHeader(nghttp2_session* nghttp2, const nghttp2_frame* frame, const uint8_t* name,
                         size_t name_size, const uint8_t* value, size_t value_size,
                         uint8_t /*flags*/, void* user_data) {
-  Stream* stream = StreamOf(nghttp2, frame->hd.stream_id);
+  // Asked for once a block, not once a field: nghttp2 would look it up each time.
+  Stream* stream = SessionOf(user_data).block_stream_;
   if (stream == nullptr) return 0;
   switch (stream->OnField(Text(name, name_size), Text(value, value_size))) {
     case Verdict::kGood:
@@ -136,7 +139,8 @@ int Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* frame, voi
       }
       break;
     case NGHTTP2_PING:
-      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) session.OnPingAnswered();
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+        session.OnPingAnswered(frame->ping.opaque_data);
       break;
     case NGHTTP2_GOAWAY:
       session.OnGoaway(frame->goaway.error_code,
@@ -185,6 +189,7 @@ int Callbacks::OnStreamClose(nghttp2_session* nghttp2, int32_t stream_id, uint32
   const bool by_peer = stream == nullptr || !stream->reset_by_us();
   const bool broken = error_code != NGHTTP2_NO_ERROR && by_peer;
   if (stream != nullptr) {
+    if (session.block_stream_ == stream) session.block_stream_ = nullptr;
     stream->OnClosed(error_code);
     stream->DiscardIfDone();
   }

@@ -47,7 +47,6 @@ void ClientStream::Send(const RequestHead& head) {
     upgrade_ = head.upgrade;
   }
   head_request_ = head.method == "HEAD";
-  connect_request_ = head.method == "CONNECT";
   FieldBlock& block = ScratchBlock();
   block.SetRequest(head);
   if (!block.Fits(session_->MaxHeadBytes())) {
@@ -57,7 +56,7 @@ void ClientStream::Send(const RequestHead& head) {
     failure_ = ClientExchange::Failure::kUnknown;
     return;
   }
-  const bool has_body = head.has_body || upgrade || connect_request_;
+  const bool has_body = head.has_body || upgrade || head.method == "CONNECT";
   const nghttp2_data_provider body = BodyProvider();
   const int32_t id =
       nghttp2_submit_request(session_->nghttp2(), nullptr, block.data(), block.size(),
@@ -162,7 +161,7 @@ bool ClientStream::Recycle() {
   waiting_.clear();
   upgrade_.clear();
   failure_ = ClientExchange::Failure::kNone;
-  head_request_ = connect_request_ = response_ready_ = final_seen_ = not_upgraded_ = false;
+  head_request_ = response_ready_ = final_seen_ = not_upgraded_ = false;
   return true;
 }
 

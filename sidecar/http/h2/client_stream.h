@@ -47,7 +47,6 @@ class ClientStream final : public Stream {
   std::string upgrade_;                // what the request asked for
   ClientExchange::Failure failure_ = ClientExchange::Failure::kNone;
   bool head_request_ = false;
-  bool connect_request_ = false;
   bool response_ready_ = false;  // response_ is complete
   bool final_seen_ = false;      // the final head is complete: what follows are trailers
   bool not_upgraded_ = false;

@@ -7,6 +7,11 @@
 // Ownership: the owner keeps a session at least until Run() has returned. Exchanges may outlive
 // Run() and even the session: then they fail (write_failed(), Incoming::State::kFailed) and may be
 // destroyed at any time.
+//
+// Upgrades: a GET with RequestHead::upgrade travels as an extended CONNECT (RFC 8441) and arrives
+// as it was. Its has_body is false on both sides; the bytes of both directions follow a response
+// with status 101, whose has_body is true where it arrives. Any other status is an ordinary
+// response.
 #ifndef WEFT_SIDECAR_HTTP_H2_SESSION_H_
 #define WEFT_SIDECAR_HTTP_H2_SESSION_H_
 
@@ -162,7 +167,7 @@ class Session : private io::EndOfTurn {
   void Receive(std::span<const uint8_t> bytes);
   void OnHead(Stream* stream, bool end_stream);
   void OnDataArrived(size_t bytes, bool wanted);
-  void OnPingAnswered();
+  void OnPingAnswered(std::span<const uint8_t> opaque_data);
   void OnPeerSettings();
   void OnGoaway(uint32_t error_code, std::string_view debug_data);
   void ReturnConnectionWindow();
@@ -189,6 +194,7 @@ class Session : private io::EndOfTurn {
   std::unique_ptr<io::Stream> transport_;
   nghttp2_session* nghttp2_ = nullptr;
   Stream* streams_ = nullptr;
+  Stream* block_stream_ = nullptr;  // whose block of fields came in last, if it is open
   io::Event wake_;
   Watch watch_;
 
