@@ -104,21 +104,20 @@ bool Reactor::Add(int fd, Pollable* pollable) {
 void Reactor::Remove(int fd) { epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void Reactor::RunTurn() {
-  // What ran may have made more coroutines ready, and so may the end-of-turn work: go round until
-  // nothing is left, but look at the kernel in between so that nobody starves.
-  if (!ready_.empty()) {
+  // What ran may have made more coroutines ready: their work shares this turn's writes. Not without
+  // end, or one that schedules itself would keep everybody's writes and the kernel's news waiting.
+  constexpr int kRounds = 8;
+  for (int round = 0; round < kRounds && !ready_.empty(); ++round) {
     running_.swap(ready_);
     for (const std::coroutine_handle<> handle : running_) handle.resume();
     running_.clear();
   }
-  if (ready_.empty()) {
-    while (end_of_turn_ != nullptr) {
-      EndOfTurn* work = end_of_turn_;
-      end_of_turn_ = work->next_;
-      if (end_of_turn_ == nullptr) end_of_turn_last_ = nullptr;
-      work->queued_in_ = nullptr;
-      work->OnEndOfTurn();
-    }
+  while (end_of_turn_ != nullptr) {
+    EndOfTurn* work = end_of_turn_;
+    end_of_turn_ = work->next_;
+    if (end_of_turn_ == nullptr) end_of_turn_last_ = nullptr;
+    work->queued_in_ = nullptr;
+    work->OnEndOfTurn();
   }
 
   int timeout_ms = -1;

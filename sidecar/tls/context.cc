@@ -1,12 +1,8 @@
 #include "sidecar/tls/context.h"
 
-#include <climits>
-
 #include "absl/strings/str_cat.h"
-#include "base/strings.h"
+#include "base/x509_certificate.h"
 #include "openssl/err.h"
-#include "openssl/pem.h"
-#include "openssl/x509v3.h"
 
 namespace weft::tls {
 namespace {
@@ -33,41 +29,7 @@ std::string LibraryError() {
   return reason == nullptr ? "unreadable" : reason;
 }
 
-absl::StatusOr<bssl::UniquePtr<X509>> ParseCertificate(std::string_view pem) {
-  if (pem.size() > INT_MAX) return absl::InvalidArgumentError("certificate: too large");
-  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  bssl::UniquePtr<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-  if (certificate == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("certificate: ", LibraryError()));
-  }
-  return certificate;
-}
-
-int64_t SecondsSinceEpoch(const ASN1_TIME* time) {
-  bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
-  int days = 0;
-  int seconds = 0;
-  if (ASN1_TIME_diff(&days, &seconds, epoch.get(), time) != 1) return 0;
-  return static_cast<int64_t>(days) * 86'400 + seconds;
-}
-
 }  // namespace
-
-std::string SpiffeUri(const X509* certificate) {
-  bssl::UniquePtr<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  if (names == nullptr) return "";
-  std::string uri;
-  for (size_t i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type != GEN_URI) continue;
-    if (!uri.empty()) return "";
-    const ASN1_IA5STRING* value = name->d.uniformResourceIdentifier;
-    uri.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
-               static_cast<size_t>(ASN1_STRING_length(value)));
-  }
-  return uri;
-}
 
 absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials& credentials) {
   std::shared_ptr<Context> context(new Context);
@@ -83,13 +45,13 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials
   SSL_CTX_set_alpn_select_cb(ctx, &SelectAlpn, nullptr);
 
   for (size_t i = 0; i < credentials.chain_pem.size(); ++i) {
-    absl::StatusOr<bssl::UniquePtr<X509>> certificate = ParseCertificate(credentials.chain_pem[i]);
+    absl::StatusOr<x509::Certificate> certificate =
+        x509::Certificate::FromPem(credentials.chain_pem[i]);
     if (!certificate.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("chain[", i, "]: ", certificate.status().message()));
     }
     if (i == 0) {
-      context->not_after_ = SecondsSinceEpoch(X509_get0_notAfter(certificate->get()));
       if (SSL_CTX_use_certificate(ctx, certificate->get()) != 1) {
         return absl::InvalidArgumentError(absl::StrCat("chain[0]: ", LibraryError()));
       }
@@ -106,7 +68,7 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials
   if (credentials.roots_pem.empty()) return absl::InvalidArgumentError("no trusted roots");
   X509_STORE* store = SSL_CTX_get_cert_store(ctx);
   for (size_t i = 0; i < credentials.roots_pem.size(); ++i) {
-    absl::StatusOr<bssl::UniquePtr<X509>> root = ParseCertificate(credentials.roots_pem[i]);
+    absl::StatusOr<x509::Certificate> root = x509::Certificate::FromPem(credentials.roots_pem[i]);
     if (!root.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("roots[", i, "]: ", root.status().message()));
     }

@@ -33,19 +33,13 @@ class Context {
 
   SSL_CTX* ssl_ctx() const { return ctx_.get(); }
   const std::string& trust_domain() const { return trust_domain_; }
-  // Of the own leaf certificate, seconds since the epoch; 0 without one.
-  int64_t not_after() const { return not_after_; }
 
  private:
   Context() = default;
 
   bssl::UniquePtr<SSL_CTX> ctx_;
   std::string trust_domain_;
-  int64_t not_after_ = 0;
 };
-
-// The peer's SPIFFE ID: its certificate's only URI SAN. Empty if there is none or more than one.
-std::string SpiffeUri(const X509* certificate);
 
 }  // namespace weft::tls
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/spiffe_id.h"
-#include "base/strings.h"
+#include "base/x509_certificate.h"
 #include "openssl/err.h"
 #include "openssl/x509.h"
 
@@ -198,13 +198,14 @@ ssl_verify_result_t Stream::VerifyPeer(uint8_t* alert) {
     error_ = absl::StrCat("the peer's certificate: ", X509_verify_cert_error_string(error));
     return ssl_verify_invalid;
   }
-  const std::string uri = SpiffeUri(leaf);
-  const absl::StatusOr<SpiffeId> id = SpiffeId::Parse(uri);
+  X509_up_ref(leaf);
+  const absl::StatusOr<SpiffeId> id = x509::Certificate(bssl::UniquePtr<X509>(leaf)).Identity();
   *alert = SSL_AD_CERTIFICATE_UNKNOWN;
   if (!id.ok()) {
     error_ = absl::StrCat("the peer's certificate: ", id.status().message());
     return ssl_verify_invalid;
   }
+  const std::string uri = id->ToString();
   if (id->trust_domain != context_->trust_domain()) {
     error_ = absl::StrCat("the peer is ", uri, ", not of trust domain ", context_->trust_domain());
     return ssl_verify_invalid;

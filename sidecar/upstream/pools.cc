@@ -7,11 +7,14 @@ namespace weft::upstream {
 H2Pool& Pools::Http2(Wire wire) {
   std::shared_ptr<H2Pool>& pool = wire == Wire::kMesh ? mesh_ : http2_;
   if (pool == nullptr) {
+    H2PoolOptions options = options_->h2;
+    // gRPC servers close connections on which they are pinged during a long silence.
+    if (wire == Wire::kHttp2) options.limits.ping_after = io::kNever;
     pool = std::make_shared<H2Pool>(
         wire == Wire::kMesh
             ? Connector::Mesh(address_, identity_, tls::kAlpnHttp, expected_identity_)
             : Connector::Plain(address_),
-        options_->h2);
+        options);
     if (retired_) pool->Retire();
   }
   return *pool;
