@@ -168,6 +168,29 @@ TEST(Findings, OfRouteGroups) {
   }
 }
 
+TEST(Findings, OfMoreThanSidecarsAccept) {
+  std::string matches, backends, headers;
+  for (int i = 0; i < 600; ++i) absl::StrAppend(&matches, "{name: m", i, ", pathRegex: /", i, "},");
+  for (int i = 0; i < 300; ++i) absl::StrAppend(&backends, "{service: s", i, ", weight: 1},");
+  for (int i = 0; i < 100; ++i) absl::StrAppend(&headers, "h", i, ": v,");
+  MeshForTest mesh;
+  mesh.Apply(kTea);
+  mesh.Apply(Group(matches));
+  mesh.Apply(
+      Split("service: tea.1, backends: [{service: tea.2, weight: 1}], matches: [{name: beta}]"));
+  EXPECT_THAT(mesh.Findings(),
+              ElementsAre("MatchesTooMany at TrafficSplit shop/canary spec.matches[0].name"));
+  EXPECT_EQ(mesh.Destination("10.0.0.1:80")->rules(0).matches_size(), 512);
+  mesh.Apply(Group(absl::StrCat("{name: a, headers: {", headers, "}}, {name: b, pathRegex: /b}")));
+  EXPECT_THAT(mesh.Findings(),
+              ElementsAre("ConditionsTooMany at HTTPRouteGroup shop/beta spec.matches[0].headers"));
+  EXPECT_EQ(mesh.Rules("10.0.0.1:80"), "[path~/b] tea.2=1; [*] tea.1=1");
+  mesh.Apply(Split(absl::StrCat("service: tea.1, backends: [", backends, "]")));
+  EXPECT_THAT(mesh.Findings(),
+              Contains("BackendsTooMany at TrafficSplit shop/canary spec.backends"));
+  EXPECT_EQ(mesh.Rules("10.0.0.1:80"), "[*] tea.1=1");
+}
+
 TEST(Findings, OfServicesPodsAndMeshConfigs) {
   for (
       const Case& c : std::initializer_list<Case>{

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "control-plane/compile/index.h"
+#include "control-plane/compile/limits.h"
 #include "control-plane/compile/regex.h"
 
 namespace weft::compile {
@@ -42,6 +43,9 @@ class MatchReader {
     ReadPath(source, match);
     ReadValues(source.headers(), "headers", *match.mutable_headers());
     ReadValues(source.cookies(), "cookies", *match.mutable_cookies());
+    CheckCount(match.methods_size(), "methods");
+    CheckCount(match.headers_size(), "headers");
+    CheckCount(match.cookies_size(), "cookies");
     for (auto& header : *match.mutable_headers()) {
       absl::AsciiStrToLower(header.mutable_name());
       if (header.name() == "cookie") WarnOfCookieTrap(header);
@@ -123,6 +127,14 @@ class MatchReader {
       match.set_name(name);
       match.set_regex(value->string_value());
     }
+  }
+
+  void CheckCount(int count, std::string_view what) {
+    if (count <= kMaxConditions) return;
+    Mistaken(
+        absl::StrCat(".", ToAbsl(what)), "ConditionsTooMany",
+        absl::StrCat("there are ", count, " ", ToAbsl(what), "; ", kMaxConditions, " are allowed"),
+        "use regular expressions that cover several cases");
   }
 
   void CheckRegex(const std::string& at, const std::string& regex) {

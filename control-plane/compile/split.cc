@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "control-plane/compile/limits.h"
 #include "control-plane/compile/route_group.h"
 #include "control-plane/compile/service.h"
 #include "control-plane/compile/weight.h"
@@ -49,6 +50,13 @@ class Planner {
     if (split_.spec().backends().empty()) {
       Error("spec.backends", "BackendsMissing", "there are no backends; the split has no effect",
             "list the services to split traffic among, each with a weight");
+      return false;
+    }
+    if (split_.spec().backends_size() > kMaxBackends) {
+      Error("spec.backends", "BackendsTooMany",
+            absl::StrCat("there are ", split_.spec().backends_size(), " backends; ", kMaxBackends,
+                         " are allowed, and the split has no effect"),
+            "split among fewer services");
       return false;
     }
     bool understood = true;
@@ -114,8 +122,24 @@ class Planner {
     if (group == nullptr) return NotFound("HTTPRouteGroup", name, field);
     FindingSink reported_with_the_group;
     for (weft::v1::HttpMatch& match : MatchesOf(*group, reported_with_the_group)) {
+      if (plan_.matches.size() == kMaxMatches || !CountRegexes(match)) {
+        return Error(absl::StrCat(field, ".name"), "MatchesTooMany",
+                     absl::StrCat("the split has more than ", kMaxMatches, " matches or ",
+                                  kMaxRegexes, " different regular expressions; those from \"",
+                                  match.name(), "\" on match no request"),
+                     "use regular expressions that cover several cases");
+      }
       plan_.matches.push_back(std::move(match));
     }
+  }
+
+  // False if the match's expressions are more than a split may have.
+  bool CountRegexes(const weft::v1::HttpMatch& match) {
+    if (!match.path_regex().empty()) regexes_.insert(absl::StrCat("/", match.path_regex()));
+    for (const auto* values : {&match.headers(), &match.cookies()}) {
+      for (const weft::v1::ValueMatch& value : *values) regexes_.insert(value.regex());
+    }
+    return regexes_.size() <= kMaxRegexes;
   }
 
   void ReadTcpRoute(const std::string& name, const std::string& field) {
@@ -148,6 +172,7 @@ class Planner {
   const std::string object_;
   FindingSink& findings_;
   SplitPlan plan_;
+  absl::flat_hash_set<std::string> regexes_;  // those of paths marked, as they are anchored
 };
 
 weft::v1::Rule SplitRule(const View& view, const SplitPlan& plan, const k8s::ServicePort& port) {
