@@ -209,6 +209,9 @@ void AddControlSideMetrics(telemetry::Telemetry& telemetry, const discovery::Cli
     families.push_back(CounterFamily("weft_discovery_nacks_total",
                                      "Responses of the control plane that were refused.",
                                      static_cast<double>(d.nacks)));
+    families.push_back(GaugeFamily("weft_discovery_refused_resources",
+                                   "Resources whose last version was refused.",
+                                   static_cast<double>(d.refused)));
     families.push_back(ByType("weft_discovery_subscriptions", "Resources subscribed to on demand.",
                               {{"Destination", d.destinations}, {"Endpoints", d.endpoints}}));
   });

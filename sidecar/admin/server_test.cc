@@ -79,6 +79,13 @@ class ServerTest : public ::testing::Test {
     return answer;
   }
 
+  // What waits for connections ends when the reactor runs after the server has gone.
+  ~ServerTest() override {
+    server_.reset();
+    int turns = 0;
+    discovery::RunUntil(reactor_, [&] { return ++turns > 3; });
+  }
+
   io::Reactor reactor_;
   std::unique_ptr<Server> server_;
 };

@@ -1,5 +1,6 @@
 #include "sidecar/discovery/client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -12,6 +13,12 @@
 #include "sidecar/io/event.h"
 
 namespace weft::discovery {
+namespace {
+
+// Half of what a control plane takes from one sidecar by default; the rest is for endpoints.
+constexpr size_t kMaxDestinations = 10'000;
+
+}  // namespace
 
 class Client::Impl final : public AdsListener {
  public:
@@ -42,6 +49,7 @@ class Client::Impl final : public AdsListener {
   absl::BitGen random_;
   Backoff backoff_;
   Subscriptions subscriptions_;
+  size_t workers_ = 0;
 
  private:
   io::Task<void> Run();
@@ -60,7 +68,8 @@ class Client::Impl final : public AdsListener {
   uint64_t failed_dials_ = 0;
   uint64_t responses_ = 0;
   uint64_t nacks_ = 0;
-  std::string last_error_;
+  std::string last_error_;    // of a dial or a stream, until something has come again
+  std::string last_refusal_;  // means something while a resource is refused
 
   bool running_ = false;
   bool stopping_ = false;
@@ -120,12 +129,12 @@ void Client::Impl::Failed(std::string why) {
 
 void Client::Impl::OnHandled(const DeltaSession::Handled& handled) {
   backoff_.Reset();
+  last_error_.clear();
   if (handled.accepted) {
     ++responses_;
-    last_error_.clear();
   } else {
     ++nacks_;
-    last_error_ = handled.refusal;
+    last_refusal_ = handled.refusal;
     WEFT_LOG_WARN("configuration refused: {}", handled.refusal);
   }
   Tell();
@@ -154,7 +163,10 @@ ClientStatus Client::Impl::status() const {
           .failed_dials = failed_dials_,
           .responses = responses_,
           .nacks = nacks_,
-          .last_error = last_error_,
+          .refused = subscriptions_.refused(),
+          .last_error = !last_error_.empty()           ? last_error_
+                        : subscriptions_.refused() > 0 ? last_refusal_
+                                                       : "",
           .destinations = subscriptions_.table(ResourceType::kDestination).size(),
           .endpoints = subscriptions_.table(ResourceType::kEndpoints).size(),
           .has_workload = subscriptions_.workload() != nullptr,
@@ -167,7 +179,12 @@ Client::Client(Options options, ControlPlane* control_plane, identity::Identity*
 Client::~Client() = default;
 
 void Client::AddWorker(io::Reactor* reactor, Subscriber* subscriber) {
+  ++impl_->workers_;
   impl_->subscriptions_.AddWorker(reactor, subscriber);
+}
+
+size_t Client::DestinationsPerWorker() const {
+  return kMaxDestinations / std::max<size_t>(impl_->workers_, 1);
 }
 
 void Client::Start() { impl_->Start(); }

@@ -26,8 +26,9 @@ struct ClientStatus {
   uint64_t failed_dials = 0;  // attempts that gave no stream
   uint64_t responses = 0;     // accepted
   uint64_t nacks = 0;         // refused
-  std::string last_error;  // why there is no stream, or what was refused last; empty if all is well
-  size_t destinations = 0;  // subscribed to
+  size_t refused = 0;         // resources whose last version was refused
+  std::string last_error;     // why there is no stream, or what is refused; empty if all is well
+  size_t destinations = 0;    // subscribed to
   size_t endpoints = 0;
   // Workload, TrustBundle and MeshSettings have come: the sidecar knows what it is.
   bool has_workload = false;
@@ -82,6 +83,7 @@ class Client final : public Broker {
   // Broker; any thread.
   void Subscribe(Subscriber* subscriber, OnDemand type, std::string name) override;
   void Unsubscribe(Subscriber* subscriber, OnDemand type, std::string name) override;
+  size_t DestinationsPerWorker() const override;
 
  private:
   class Impl;

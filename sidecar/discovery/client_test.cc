@@ -1,5 +1,6 @@
 #include "sidecar/discovery/client.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -181,13 +182,16 @@ TEST_F(ClientTest, RefusesWhatDoesNotCompileByNameAndKeepsTheLastGoodVersion) {
   EXPECT_EQ(one_.destinations["10.1.0.1:80"].second, good);
   ASSERT_TRUE(Until([&] {
     const auto requests = plane_.requests();
-    return requests.back().has_error_detail() &&
-           requests.back().error_detail().message().find("10.1.0.1:80") != std::string::npos;
+    return std::ranges::any_of(requests, [](const TestControlPlane::Request& request) {
+      return request.error_detail().message().find("10.1.0.1:80") != std::string::npos;
+    });
   }));
 
   destination = ToService("tea");
   plane_.Set("Destination", "10.1.0.1:80", &destination);
   ASSERT_TRUE(Until([&] { return one_.destinations["10.1.0.1:80"].second != good; }));
+  EXPECT_EQ(client_->status().refused, 0u);
+  EXPECT_EQ(client_->status().last_error, "");
 }
 
 TEST_F(ClientTest, KeepsItsConfigurationWhileTheControlPlaneIsAwayAndCatchesUpByVersions) {

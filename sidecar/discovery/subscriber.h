@@ -2,7 +2,9 @@
 #ifndef WEFT_SIDECAR_DISCOVERY_SUBSCRIBER_H_
 #define WEFT_SIDECAR_DISCOVERY_SUBSCRIBER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -44,6 +46,9 @@ class Broker {
   virtual void Subscribe(Subscriber* subscriber, OnDemand type, std::string name) = 0;
   // Wants it no longer. News that are already on their way may still come.
   virtual void Unsubscribe(Subscriber* subscriber, OnDemand type, std::string name) = 0;
+  // How many destinations one worker may want at once, since the control plane bounds them per
+  // sidecar. Fixed before workers run.
+  virtual size_t DestinationsPerWorker() const { return std::numeric_limits<size_t>::max(); }
 };
 
 }  // namespace weft::discovery

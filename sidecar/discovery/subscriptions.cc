@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
-#include "sidecar/io/address.h"
+#include "sidecar/upstream/balance/endpoint_config.h"
 
 namespace weft::discovery {
 namespace {
-
-constexpr int kMaxEndpoints = 100'000;
 
 ResourceType TypeOf(OnDemand type) {
   return type == OnDemand::kDestination ? ResourceType::kDestination : ResourceType::kEndpoints;
@@ -21,33 +20,6 @@ absl::StatusOr<std::shared_ptr<const Message>> Parse(const std::string& bytes) {
   auto message = std::make_shared<Message>();
   if (!message->ParseFromString(bytes)) return absl::InvalidArgumentError("not well-formed");
   return message;
-}
-
-// Every address must be one, so that workers need not check.
-absl::Status CheckEndpoints(const weft::v1::Endpoints& endpoints) {
-  if (endpoints.endpoints_size() > kMaxEndpoints) {
-    return absl::InvalidArgumentError(absl::StrCat("endpoints has ", endpoints.endpoints_size(),
-                                                   " entries, more than ", kMaxEndpoints));
-  }
-  for (int i = 0; i < endpoints.endpoints_size(); ++i) {
-    const weft::v1::Endpoint& endpoint = endpoints.endpoints(i);
-    const auto field = [i](std::string_view name) {
-      return absl::StrCat("endpoints[", i, "].", ToAbsl(name));
-    };
-    if (endpoint.port() == 0 || endpoint.port() > 65535) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(field("port"), ": ", endpoint.port(), " is no port from 1 to 65535"));
-    }
-    if (!io::Address::FromIp(endpoint.address(), static_cast<uint16_t>(endpoint.port())).ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(field("address"), ": \"", endpoint.address(), "\" is no IP address"));
-    }
-    if (endpoint.meshed() && endpoint.spiffe_id().empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(field("spiffe_id"), ": empty, although the endpoint is meshed"));
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckWorkload(const weft::v1::Workload& workload) {
@@ -101,12 +73,19 @@ void Subscriptions::Unwant(Subscriber* subscriber, OnDemand on_demand, const std
   DropIfUnwanted(type, name);
 }
 
+void Subscriptions::SetRefused(Resource& resource, std::string why) {
+  if (!resource.refused.empty()) --refused_;
+  resource.refused = std::move(why);
+  if (!resource.refused.empty()) ++refused_;
+}
+
 void Subscriptions::DropIfUnwanted(ResourceType type, const std::string& name) {
   const auto found = table(type).find(name);
   if (found == table(type).end() || found->second.wanted()) return;
   const std::shared_ptr<const route::Destination> destination =
       std::move(found->second.destination);
   const std::string dropped = found->first;  // `name` may be the key itself
+  SetRefused(found->second, "");
   table(type).erase(found);
   if (observer_ != nullptr) observer_->OnUnwanted(type, dropped);
   if (destination != nullptr) ReleaseEndpointsOf(*destination);
@@ -156,7 +135,9 @@ absl::Status Subscriptions::Hold(ResourceType type, const std::string& name,
     case ResourceType::kEndpoints: {
       auto endpoints = Parse<weft::v1::Endpoints>(bytes);
       if (!endpoints.ok()) return endpoints.status();
-      if (absl::Status valid = CheckEndpoints(**endpoints); !valid.ok()) return valid;
+      // What workers will read it with.
+      const auto readable = upstream::ParseEndpoints(name, **endpoints);
+      if (!readable.ok()) return readable.status();
       resource.endpoints = *std::move(endpoints);
       return absl::OkStatus();
     }
@@ -181,15 +162,15 @@ absl::Status Subscriptions::Apply(ResourceType type, const std::string& name,
   if (found == table(type).end()) return absl::OkStatus();
   Resource& resource = found->second;
   if (const absl::Status held = Hold(type, name, bytes, resource); !held.ok()) {
-    resource.refused = absl::StrCat("version ", version, ": ", held.message());
-    // A destination names itself.
-    if (type == ResourceType::kDestination) return held;
+    SetRefused(resource, absl::StrCat("version ", version, ": ", held.message()));
+    // Some errors name the resource themselves.
+    if (absl::StrContains(held.message(), name)) return held;
     return absl::InvalidArgumentError(
         absl::StrCat(ToAbsl(TypeName(type)), " ", name, ": ", held.message()));
   }
   resource.answer = Answer::kPresent;
   resource.version = version;
-  resource.refused.clear();
+  SetRefused(resource, "");
   // The parsed endpoints are at hand; the others are kept to be shown.
   if (type != ResourceType::kEndpoints) resource.bytes = bytes;
   TellAll(type, name, resource);
@@ -204,7 +185,7 @@ void Subscriptions::Remove(ResourceType type, const std::string& name) {
   resource.answer = Answer::kAbsent;
   resource.version.clear();
   resource.bytes.clear();
-  resource.refused.clear();
+  SetRefused(resource, "");
   resource.endpoints.reset();
   const auto previous = std::exchange(resource.destination, nullptr);
   TellAll(type, name, resource);

@@ -80,6 +80,8 @@ class Subscriptions {
   const std::shared_ptr<const weft::v1::Workload>& workload() const { return workload_; }
   const std::shared_ptr<const weft::v1::MeshSettings>& settings() const { return settings_; }
   bool has_trust_bundle() const { return has_trust_bundle_; }
+  // Resources whose last version was refused.
+  size_t refused() const { return refused_; }
 
  private:
   struct Worker {
@@ -93,6 +95,7 @@ class Subscriptions {
                     Resource& resource);
   void HoldEndpointsOf(const route::Destination& destination);
   void ReleaseEndpointsOf(const route::Destination& destination);
+  void SetRefused(Resource& resource, std::string why);
   void DropIfUnwanted(ResourceType type, const std::string& name);
   void TellAll(ResourceType type, const std::string& name, const Resource& resource);
   void Tell(const Worker& worker, ResourceType type, const std::string& name,
@@ -105,6 +108,7 @@ class Subscriptions {
   std::shared_ptr<const weft::v1::Workload> workload_;
   std::shared_ptr<const weft::v1::MeshSettings> settings_;
   bool has_trust_bundle_ = false;
+  size_t refused_ = 0;
 };
 
 }  // namespace weft::discovery

@@ -84,7 +84,8 @@ DestinationRef WorkerConfig::Lookup(const io::Address& address) {
     Touch(*found->second);
     return DestinationRef(found->second.get());
   }
-  if (destinations_.size() >= options_.max_destinations && !MakeRoom()) {
+  const size_t limit = std::min(options_.max_destinations, broker_->DestinationsPerWorker());
+  if (destinations_.size() >= limit && !MakeRoom()) {
     ++refused_lookups_;
     return DestinationRef();
   }

@@ -146,9 +146,9 @@ class WorkerConfig final : public Subscriber {
   struct Options {
     // An entry that nobody holds and nobody looked up for so long is dropped.
     io::Nanos idle_limit = 600 * io::kSecond;
-    // Dialled addresses held at once. One more drops the least recently used that nobody holds; if
-    // all are held, Lookup() gives none: such a connection must be refused, since passing it
-    // through could carry mesh traffic outside mTLS.
+    // Dialled addresses held at once, or Broker::DestinationsPerWorker() if that is less. One more
+    // drops the least recently used that nobody holds; if all are held, Lookup() gives none: such a
+    // connection must be refused, since passing it through could carry mesh traffic outside mTLS.
     size_t max_destinations = 10'000;
   };
   using ListenerFactory =

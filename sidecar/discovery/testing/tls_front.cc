@@ -100,7 +100,8 @@ void TlsFront::Serve(int fd) {
   SSL_set_fd(ssl.get(), fd);
   if (SSL_accept(ssl.get()) == 1) {
     ++connections_;
-    if (SSL_get_peer_certificate(ssl.get()) != nullptr) ++with_certificate_;
+    const bssl::UniquePtr<X509> peer(SSL_get_peer_certificate(ssl.get()));
+    if (peer != nullptr) ++with_certificate_;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) std::abort();
     fcntl(pair[1], F_SETFL, O_NONBLOCK);
