@@ -15,42 +15,42 @@
 namespace weft::compile {
 namespace {
 
-using namespace weft::v1;
+namespace v1 = weft::v1;
 
 TEST(Protocol, AppProtocolDecidesThenTheNamesPrefixThenPort80) {
   struct Case {
     std::string_view app_protocol, name;
     int port;
-    weft::v1::Protocol expected;
+    v1::Protocol expected;
   };
   for (const Case& c :
-       std::initializer_list<Case>{{"http", "", 9000, PROTOCOL_HTTP},
-                                   {"HTTP", "", 9000, PROTOCOL_HTTP},
-                                   {"http2", "", 9000, PROTOCOL_HTTP2},
-                                   {"kubernetes.io/h2c", "", 9000, PROTOCOL_HTTP2},
-                                   {"kubernetes.io/ws", "", 9000, PROTOCOL_HTTP},
-                                   {"kubernetes.io/wss", "", 9000, PROTOCOL_TLS},
-                                   {"grpc", "", 9000, PROTOCOL_GRPC},
-                                   {"https", "", 9000, PROTOCOL_TLS},
-                                   {"tls", "", 9000, PROTOCOL_TLS},
-                                   {"tcp", "", 80, PROTOCOL_TCP},
-                                   {"redis", "", 6379, PROTOCOL_TCP},
-                                   {"tcp", "http", 80, PROTOCOL_TCP},  // before the name
-                                   {"example.com/own", "http", 9000, PROTOCOL_HTTP},
-                                   {"", "http", 9000, PROTOCOL_HTTP},
-                                   {"", "http-admin", 9000, PROTOCOL_HTTP},
-                                   {"", "http2-x", 9000, PROTOCOL_HTTP2},
-                                   {"", "grpc", 9000, PROTOCOL_GRPC},
-                                   {"", "grpc-web", 9000, PROTOCOL_HTTP},
-                                   {"", "https", 9000, PROTOCOL_TLS},
-                                   {"", "tls-db", 9000, PROTOCOL_TLS},
-                                   {"", "tcp-db", 80, PROTOCOL_TCP},  // before the number
-                                   {"", "httpd", 9000, PROTOCOL_DETECT},
-                                   {"", "admin-http", 9000, PROTOCOL_DETECT},
-                                   {"", "", 80, PROTOCOL_HTTP},
-                                   {"", "web", 80, PROTOCOL_HTTP},
-                                   {"", "", 443, PROTOCOL_DETECT},
-                                   {"", "", 8080, PROTOCOL_DETECT}}) {
+       std::initializer_list<Case>{{"http", "", 9000, v1::PROTOCOL_HTTP},
+                                   {"HTTP", "", 9000, v1::PROTOCOL_HTTP},
+                                   {"http2", "", 9000, v1::PROTOCOL_HTTP2},
+                                   {"kubernetes.io/h2c", "", 9000, v1::PROTOCOL_HTTP2},
+                                   {"kubernetes.io/ws", "", 9000, v1::PROTOCOL_HTTP},
+                                   {"kubernetes.io/wss", "", 9000, v1::PROTOCOL_TLS},
+                                   {"grpc", "", 9000, v1::PROTOCOL_GRPC},
+                                   {"https", "", 9000, v1::PROTOCOL_TLS},
+                                   {"tls", "", 9000, v1::PROTOCOL_TLS},
+                                   {"tcp", "", 80, v1::PROTOCOL_TCP},
+                                   {"redis", "", 6379, v1::PROTOCOL_TCP},
+                                   {"tcp", "http", 80, v1::PROTOCOL_TCP},  // before the name
+                                   {"example.com/own", "http", 9000, v1::PROTOCOL_HTTP},
+                                   {"", "http", 9000, v1::PROTOCOL_HTTP},
+                                   {"", "http-admin", 9000, v1::PROTOCOL_HTTP},
+                                   {"", "http2-x", 9000, v1::PROTOCOL_HTTP2},
+                                   {"", "grpc", 9000, v1::PROTOCOL_GRPC},
+                                   {"", "grpc-web", 9000, v1::PROTOCOL_HTTP},
+                                   {"", "https", 9000, v1::PROTOCOL_TLS},
+                                   {"", "tls-db", 9000, v1::PROTOCOL_TLS},
+                                   {"", "tcp-db", 80, v1::PROTOCOL_TCP},  // before the number
+                                   {"", "httpd", 9000, v1::PROTOCOL_DETECT},
+                                   {"", "admin-http", 9000, v1::PROTOCOL_DETECT},
+                                   {"", "", 80, v1::PROTOCOL_HTTP},
+                                   {"", "web", 80, v1::PROTOCOL_HTTP},
+                                   {"", "", 443, v1::PROTOCOL_DETECT},
+                                   {"", "", 8080, v1::PROTOCOL_DETECT}}) {
     k8s::ServicePort port;
     port.set_app_protocol(std::string(c.app_protocol));
     port.set_name(std::string(c.name));
@@ -101,20 +101,20 @@ TEST(Weight, NumbersAndQuantitiesAreThousandths) {
 }
 
 TEST(LbMethod, AllTenNamesOfNginxServiceMeshAreKnown) {
-  const std::pair<std::string_view, weft::v1::LbMethod> cases[] = {
-      {"least_time", LB_METHOD_LEAST_TIME},
-      {"least_time last_byte", LB_METHOD_LEAST_TIME_LAST_BYTE},
-      {"least_time last_byte inflight", LB_METHOD_LEAST_TIME_LAST_BYTE_INFLIGHT},
-      {"round_robin", LB_METHOD_ROUND_ROBIN},
-      {"least_conn", LB_METHOD_LEAST_CONN},
-      {"random", LB_METHOD_RANDOM},
-      {"random two", LB_METHOD_RANDOM_TWO},
-      {"random two least_conn", LB_METHOD_RANDOM_TWO_LEAST_CONN},
-      {"random two least_time", LB_METHOD_RANDOM_TWO_LEAST_TIME},
-      {"random two least_time=last_byte", LB_METHOD_RANDOM_TWO_LEAST_TIME_LAST_BYTE},
+  const std::pair<std::string_view, v1::LbMethod> cases[] = {
+      {"least_time", v1::LB_METHOD_LEAST_TIME},
+      {"least_time last_byte", v1::LB_METHOD_LEAST_TIME_LAST_BYTE},
+      {"least_time last_byte inflight", v1::LB_METHOD_LEAST_TIME_LAST_BYTE_INFLIGHT},
+      {"round_robin", v1::LB_METHOD_ROUND_ROBIN},
+      {"least_conn", v1::LB_METHOD_LEAST_CONN},
+      {"random", v1::LB_METHOD_RANDOM},
+      {"random two", v1::LB_METHOD_RANDOM_TWO},
+      {"random two least_conn", v1::LB_METHOD_RANDOM_TWO_LEAST_CONN},
+      {"random two least_time", v1::LB_METHOD_RANDOM_TWO_LEAST_TIME},
+      {"random two least_time=last_byte", v1::LB_METHOD_RANDOM_TWO_LEAST_TIME_LAST_BYTE},
   };
   for (const auto& [text, method] : cases) EXPECT_EQ(ParseLbMethod(text), method) << text;
-  EXPECT_EQ(ParseLbMethod("  random   two "), LB_METHOD_RANDOM_TWO);
+  EXPECT_EQ(ParseLbMethod("  random   two "), v1::LB_METHOD_RANDOM_TWO);
   for (std::string_view text :
        {"", "fastest", "ROUND_ROBIN", "random three", "least_time=last_byte"}) {
     EXPECT_EQ(ParseLbMethod(text), std::nullopt) << text;
@@ -167,27 +167,27 @@ TEST(Annotation, IsFoundInBothSpellingsAndWeftsOwnWins) {
 
 TEST(MtlsMode, IsTightenedAndNeverLoosenedByAPod) {
   struct Case {
-    weft::v1::MtlsMode mesh;
+    v1::MtlsMode mesh;
     const char* pod;
-    weft::v1::MtlsMode expected;
+    v1::MtlsMode expected;
     std::string_view reason;
   };
   for (const Case& c : std::initializer_list<Case>{
-           {MTLS_MODE_OFF, nullptr, MTLS_MODE_OFF, ""},
-           {MTLS_MODE_OFF, "permissive", MTLS_MODE_PERMISSIVE, ""},
-           {MTLS_MODE_OFF, "strict", MTLS_MODE_STRICT, ""},
-           {MTLS_MODE_PERMISSIVE, "strict", MTLS_MODE_STRICT, ""},
-           {MTLS_MODE_PERMISSIVE, "Strict", MTLS_MODE_STRICT, ""},
-           {MTLS_MODE_PERMISSIVE, "permissive", MTLS_MODE_PERMISSIVE, ""},
-           {MTLS_MODE_PERMISSIVE, "off", MTLS_MODE_PERMISSIVE, "MtlsModeNotLoosened"},
-           {MTLS_MODE_STRICT, "permissive", MTLS_MODE_STRICT, "MtlsModeNotLoosened"},
-           {MTLS_MODE_STRICT, "off", MTLS_MODE_STRICT, "MtlsModeNotLoosened"},
-           {MTLS_MODE_STRICT, "on", MTLS_MODE_STRICT, "MtlsModeUnknown"}}) {
+           {v1::MTLS_MODE_OFF, nullptr, v1::MTLS_MODE_OFF, ""},
+           {v1::MTLS_MODE_OFF, "permissive", v1::MTLS_MODE_PERMISSIVE, ""},
+           {v1::MTLS_MODE_OFF, "strict", v1::MTLS_MODE_STRICT, ""},
+           {v1::MTLS_MODE_PERMISSIVE, "strict", v1::MTLS_MODE_STRICT, ""},
+           {v1::MTLS_MODE_PERMISSIVE, "Strict", v1::MTLS_MODE_STRICT, ""},
+           {v1::MTLS_MODE_PERMISSIVE, "permissive", v1::MTLS_MODE_PERMISSIVE, ""},
+           {v1::MTLS_MODE_PERMISSIVE, "off", v1::MTLS_MODE_PERMISSIVE, "MtlsModeNotLoosened"},
+           {v1::MTLS_MODE_STRICT, "permissive", v1::MTLS_MODE_STRICT, "MtlsModeNotLoosened"},
+           {v1::MTLS_MODE_STRICT, "off", v1::MTLS_MODE_STRICT, "MtlsModeNotLoosened"},
+           {v1::MTLS_MODE_STRICT, "on", v1::MTLS_MODE_STRICT, "MtlsModeUnknown"}}) {
     k8s::ObjectMeta pod;
     if (c.pod != nullptr) (*pod.mutable_annotations())["config.weft.io/mtls-mode"] = c.pod;
     FindingSink sink;
     EXPECT_EQ(TightenedMtlsMode(c.mesh, pod, "Pod shop/tea", sink), c.expected) << c.pod;
-    std::vector<Finding> findings = sink.Take();
+    std::vector<v1::Finding> findings = sink.Take();
     EXPECT_EQ(findings.empty() ? "" : findings[0].reason(), c.reason) << c.pod;
   }
 }
@@ -241,13 +241,12 @@ TEST(Resource, TypeUrlsGoBothWays) {
 }
 
 TEST(Resource, VersionsAreTheSameInEveryProcess) {
-  weft::v1::MeshSettings settings;
+  v1::MeshSettings settings;
   settings.set_trust_domain("cluster.local");
   EXPECT_EQ(MakeResource({ResourceType::kMeshSettings, "default"}, settings).version,
             "ac2a3f3303d0c4c9f5b7ccb8734fc1d7");
-  EXPECT_EQ(
-      MakeResource({ResourceType::kMeshSettings, "default"}, weft::v1::MeshSettings()).version,
-      "6c62272e07bb014262b821756295c58d");  // FNV-1a's offset basis
+  EXPECT_EQ(MakeResource({ResourceType::kMeshSettings, "default"}, v1::MeshSettings()).version,
+            "6c62272e07bb014262b821756295c58d");  // FNV-1a's offset basis
 }
 
 }  // namespace
