@@ -12,6 +12,7 @@
 #include "base/x509_key.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "openssl/asn1.h"
 #include "openssl/bio.h"
 #include "openssl/bn.h"
 #include "openssl/digest.h"
@@ -46,6 +47,7 @@ Certificate WithAlternativeNames(const char* names) {
   PrivateKey key = *PrivateKey::Generate();
   bssl::UniquePtr<X509> x(X509_new());
   X509_set_version(x.get(), X509_VERSION_3);
+  ASN1_INTEGER_set(X509_get_serialNumber(x.get()), 1);
   ASN1_TIME_adj(X509_getm_notBefore(x.get()), 0, 0, 0);
   ASN1_TIME_adj(X509_getm_notAfter(x.get()), 0, 1, 0);
   X509_set_pubkey(x.get(), key.get());

@@ -16,6 +16,7 @@ constexpr std::string_view kAllIpv6 = "[::]:";
 constexpr int kMaxRequestBytes = 4 * 1024 * 1024;
 constexpr int kMaxMetadataBytes = 32 * 1024;  // a service-account token is among it
 constexpr int kMaxConcurrentStreams = 128;    // of one connection
+constexpr int kHandshakeMs = 10'000;
 constexpr int kPingMs = 30'000;
 constexpr int kPingTimeoutMs = 10'000;
 constexpr int kMinClientPingMs = 5'000;
@@ -31,6 +32,7 @@ std::unique_ptr<grpc::Server> Build(const std::string& address,
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
   // A peer that vanished without a word is found out by its silence.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
@@ -117,8 +118,10 @@ grpc::ServerUnaryReactor* CertificateService::Sign(grpc::CallbackServerContext* 
     *response = *std::move(signed_response);
   } else {
     metrics_.CertificatesRefused(signed_response.status().code()).Increment();
-    WEFT_LOG_WARN("certificate refused workload={} peer={}: {}", request->workload().substr(0, 300),
-                  context->peer(), signed_response.status().ToString());
+    // Nobody has vouched for these words: they must not forge a line of the log.
+    WEFT_LOG_WARN("certificate refused workload={} peer={}: {}",
+                  absl::CHexEscape(request->workload().substr(0, 300)), context->peer(),
+                  absl::CHexEscape(signed_response.status().ToString()));
   }
   reactor->Finish(ToGrpc(signed_response.status()));
   return reactor;

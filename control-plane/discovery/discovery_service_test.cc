@@ -209,6 +209,19 @@ TEST_F(DiscoveryServiceTest, ASidecarMayAskForItsOwnWorkloadOnly) {
   EXPECT_THAT(status.error_message(), HasSubstr("not the caller's own"));
 }
 
+TEST_F(DiscoveryServiceTest, APodThatComesBackWithAnotherAccountEndsItsOldStream) {
+  const ResourceKey own{ResourceType::kWorkload, "shop/tea-1"};
+  plane_.catalogue.Set(own, "one");
+  TestSidecar sidecar(plane_.Connect(kTea), "shop/tea-1");
+  sidecar.Subscribe(ResourceType::kWorkload, {own.name});
+  sidecar.Ack(sidecar.Read());
+  plane_.catalogue.AddPod("shop/tea-1", kCoffee);
+  plane_.Change(own, "two");
+  const grpc::Status status = sidecar.Ended();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(status.error_message(), HasSubstr("is now " + kCoffee.ToString()));
+}
+
 TEST_F(DiscoveryServiceTest, ACallerIsHeldToItsIdentity) {
   plane_.catalogue.AddPod("shop/coffee-1", kCoffee);
   struct Case {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
@@ -105,7 +106,8 @@ absl::Status Stream::Identify(const Request& request) {
   if (absl::Status named = hub_.Name(*this, id); !named.ok()) return named;
   workload_ = id;
   version_ = request.node().user_agent_version().substr(0, kMaxVersionBytes);
-  WEFT_LOG_INFO("sidecar connected workload={} version={} peer={}", workload_, version_, peer_);
+  WEFT_LOG_INFO("sidecar connected workload={} version={} peer={}", workload_,
+                absl::CHexEscape(version_), peer_);
   return absl::OkStatus();
 }
 
@@ -120,7 +122,7 @@ void Stream::HandleAnswer(const Request& request, ResourceType type) {
   if (answer->refused) {
     hub_.metrics().Nacks(compile::TypeName(type)).Increment();
     WEFT_LOG_WARN("sidecar refused a response workload={} type={}: {}", workload_,
-                  compile::TypeName(type), refusal->substr(0, 500));
+                  compile::TypeName(type), absl::CHexEscape(ToAbsl(refusal->substr(0, 500))));
   } else if (answer->since.has_value()) {
     hub_.metrics().ObserveConvergence(now - *answer->since);
   }
@@ -202,6 +204,16 @@ void Stream::OnChanged(const std::vector<Change>& changes) {
   if (closed_) return;
   for (const Change& change : changes) {
     SessionOf(change.key.type).MarkChanged(change.key.name, change.since);
+    if (change.key.type != ResourceType::kWorkload) continue;
+    // A pod of the same name may have come with another service account: what was proven no longer
+    // holds.
+    const std::optional<SpiffeId> actual = hub_.catalogue().IdentityOf(workload_);
+    if (actual.has_value() && *actual != identity_) {
+      CloseLocked(absl::PermissionDeniedError(absl::StrCat("pod ", workload_, " is now ",
+                                                           actual->ToString(), ", the caller is ",
+                                                           identity_.ToString())));
+      return;
+    }
   }
   Flush();
 }
@@ -219,7 +231,7 @@ void Stream::CloseLocked(const absl::Status& status) {
   if (IsRefusal(status)) {
     hub_.metrics().StreamsRefused(status.code()).Increment();
     WEFT_LOG_WARN("discovery stream refused workload={} identity={} peer={}: {}", workload_,
-                  identity_.ToString(), peer_, status.ToString());
+                  identity_.ToString(), peer_, absl::CHexEscape(status.ToString()));
   }
   if (writing_) {
     finish_after_write_ = status;
