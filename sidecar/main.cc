@@ -1,5 +1,6 @@
 // weft-sidecar: the proxy beside a pod's application. This file is its wiring, from the flags to
 // the drain.
+#include <malloc.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "sidecar/admin/pages.h"
 #include "sidecar/admin/readiness.h"
 #include "sidecar/admin/server.h"
+#include "sidecar/admin/startup_memory.h"
 #include "sidecar/discovery/client.h"
 #include "sidecar/discovery/control_plane.h"
 #include "sidecar/flags.h"
@@ -108,45 +110,56 @@ void PostToAll(const Workers& workers, const std::function<void(proxy::Worker&)>
   }
 }
 
-// How many inbound connections there are, from all workers.
-io::Task<size_t> CountInbound(const Workers& workers) {
-  struct Count {
+// How many connections of one direction there are, from all workers.
+io::Task<size_t> Count(const Workers& workers, proxy::Connections proxy::Worker::* direction) {
+  struct Total {
     size_t answers = 0;
     size_t connections = 0;
     io::Event answered;
   };
-  auto count = std::make_shared<Count>();
+  auto total = std::make_shared<Total>();
   io::Reactor* main = io::Reactor::Current();
-  PostToAll(workers, [count, main](proxy::Worker& worker) {
-    main->Post([count, connections = worker.inbound_connections()] {
-      ++count->answers;
-      count->connections += connections;
-      count->answered.Notify();
+  PostToAll(workers, [total, main, direction](proxy::Worker& worker) {
+    main->Post([total, connections = (worker.*direction).size()] {
+      ++total->answers;
+      total->connections += connections;
+      total->answered.Notify();
     });
   });
-  while (count->answers < workers.size()) co_await Wait(count->answered);
-  co_return count->connections;
+  while (total->answers < workers.size()) co_await Wait(total->answered);
+  co_return total->connections;
 }
 
-// Inbound work finishes; outbound goes on until the end, because the application needs it to finish
-// its own.
+// Waits until none is left, or the deadline; returns how many are left.
+io::Task<size_t> AwaitNone(const Workers& workers, proxy::Connections proxy::Worker::* direction,
+                           io::Nanos deadline) {
+  constexpr io::Nanos kLookAgain = 20 * io::kMillisecond;
+  size_t left = co_await Count(workers, direction);
+  while (left > 0 && io::MonotonicNow() < deadline) {
+    co_await io::Sleep(io::MonotonicNow() + kLookAgain);
+    left = co_await Count(workers, direction);
+  }
+  co_return left;
+}
+
+// Inbound work finishes first: the application may need outbound to finish it. Opaque outbound
+// connections, which say nothing of what is under way in them, end with the sidecar.
 io::Task<void> AwaitEnd(Signals& signals, const Flags& flags, const Workers& workers,
                         admin::Readiness& readiness) {
   co_await signals.Await();
   WEFT_LOG_INFO("draining");
   readiness.Drain();
-  io::Reactor* reactor = io::Reactor::Current();
   co_await io::Sleep(io::MonotonicNow() + flags.drain_delay);
   PostToAll(workers, [](proxy::Worker& worker) { worker.DrainInbound(); });
   const io::Nanos deadline = io::MonotonicNow() + flags.drain_timeout;
-  constexpr io::Nanos kLookAgain = 20 * io::kMillisecond;
-  size_t left = co_await CountInbound(workers);
-  while (left > 0 && io::MonotonicNow() < deadline) {
-    co_await io::Sleep(io::MonotonicNow() + kLookAgain);
-    left = co_await CountInbound(workers);
+  const size_t inbound = co_await AwaitNone(workers, &proxy::Worker::inbound, deadline);
+  PostToAll(workers, [](proxy::Worker& worker) { worker.DrainOutbound(); });
+  const size_t outbound = co_await AwaitNone(workers, &proxy::Worker::outbound, deadline);
+  if (inbound + outbound > 0) {
+    WEFT_LOG_WARN("{} inbound and {} outbound connections did not finish in time", inbound,
+                  outbound);
   }
-  if (left > 0) WEFT_LOG_WARN("{} inbound connections did not finish in time", left);
-  reactor->Stop();
+  io::Reactor::Current()->Stop();
 }
 
 io::Task<void> StopAll(discovery::Client& client, identity::Identity& identity) {
@@ -157,6 +170,8 @@ io::Task<void> StopAll(discovery::Client& client, identity::Identity& identity) 
 
 absl::Status Run(const Flags& flags) {
   if (absl::Status logging = InitLogging(flags.log_level); !logging.ok()) return logging;
+  // An arena per thread is memory that sits idle; the hot path allocates from pools of its own.
+  mallopt(M_ARENA_MAX, 2);
   io::Reactor reactor;
   Signals signals;
 
@@ -219,6 +234,13 @@ absl::Status Run(const Flags& flags) {
   admin::AddAdminPages(**admin_server, subjects);
   admin::AddMetricsPages(**metrics_server, subjects);
   admin::AddHealthPages(**health_server, subjects);
+
+  // What only the start needed is given back once the start is over.
+  client.OnStatus([&client, done = false]() mutable {
+    if (done || !client.status().configured()) return;
+    done = true;
+    admin::ReleaseStartupMemory();
+  });
 
   // Life.
   WEFT_LOG_INFO("weft-sidecar {} for {}, {} workers", kVersion, flags.workload, workers.size());

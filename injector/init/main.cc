@@ -257,7 +257,12 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error, off")
       ->capture_default_str();
   app.set_version_flag("--version", std::string(weft::kVersion), "Print the version and exit");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // 0 for --help; 2 for a mistake, as in the other programs.
+    return app.exit(error) == 0 ? 0 : 2;
+  }
 
   if (absl::Status logging = weft::InitLogging(flags.log_level); !logging.ok()) {
     std::cerr << "weft-init: --log-level: " << logging.message() << "\n";

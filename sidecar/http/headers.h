@@ -14,8 +14,9 @@ namespace weft::http {
 // Compares header names: ASCII letters in either case are equal (RFC 9110 section 5.1).
 bool NamesEqual(std::string_view a, std::string_view b);
 
-// An ordered list of fields that owns their bytes. Clear() keeps the memory, so an object that is reused
-// allocates nothing once it has grown. Views that it returns are valid until the next change. One thread.
+// An ordered list of fields that owns their bytes. Clear() keeps the memory, so an object that is
+// reused allocates nothing once it has grown. Views that it returns are valid until the next
+// change. One thread.
 class Headers {
  public:
   struct Field {
@@ -51,9 +52,9 @@ class Headers {
   std::optional<std::string_view> Get(std::string_view name) const;
   bool Has(std::string_view name) const { return Get(name).has_value(); }
 
-  // All values of that name joined as one recipient may join them: by ", ", `cookie` by "; " (RFC 9110
-  // section 5.3, RFC 9113 section 8.2.3). The view points into *this or, where joining was needed, into
-  // *scratch. Nothing if there is no such field.
+  // All values of that name joined as one recipient may join them: by ", ", `cookie` by "; " (RFC
+  // 9110 section 5.3, RFC 9113 section 8.2.3). The view points into *this or, where joining was
+  // needed, into *scratch. Nothing if there is no such field.
   std::optional<std::string_view> GetJoined(std::string_view name, std::string* scratch) const;
 
   Field at(size_t index) const {

@@ -135,6 +135,8 @@ class ClientExchange : public Incoming, public Outgoing {
   virtual void NextHead() = 0;
 
   virtual Failure failure() const = 0;
+  // It failed because what came is no HTTP.
+  virtual bool malformed() const { return false; }
   virtual std::string error() const = 0;
 };
 

@@ -11,8 +11,8 @@
 
 namespace weft::proxy {
 
-// Why a request or a connection failed here and not at the application. docs/errors.md explains
-// each to users; the names are a contract.
+// Why a request or a connection failed here and not at the application. docs/reference/errors.md
+// explains each to users; the names are a contract.
 enum class Error : uint8_t {
   kNone,
   kBadRequest,               // the request is malformed or could be read in two ways

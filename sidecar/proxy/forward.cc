@@ -110,7 +110,7 @@ class Exchange {
           co_return;
         case Incoming::State::kEnd:
         case Incoming::State::kFailed:
-          Fail(Error::kUpstreamReset, up_.error());
+          Fail(UpstreamFailure(), up_.error());
           co_return;
       }
     }
@@ -158,7 +158,7 @@ class Exchange {
         Fail(Error::kDownstreamGone, "the client does not take its response");
         return;
       case BodyOutcome::kSourceFailed:
-        Fail(Error::kUpstreamReset, up_.error());
+        Fail(UpstreamFailure(), up_.error());
         return;
       case BodyOutcome::kTooLarge:
       case BodyOutcome::kIdle:
@@ -179,6 +179,10 @@ class Exchange {
     co_await io::Both(kRelay(&up_, &down_, options_.tcp_idle, &outcome_->response_bytes, &received),
                       kRelay(&down_, &up_, options_.tcp_idle, &outcome_->request_bytes, &sent));
     TakeBodyOutcome(received);
+  }
+
+  Error UpstreamFailure() const {
+    return up_.malformed() ? Error::kUpstreamMalformed : Error::kUpstreamReset;
   }
 
   // Ends both directions; the first reason stays.

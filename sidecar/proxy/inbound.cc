@@ -179,7 +179,7 @@ class Inbound {
 
   io::Task<void> ServePlaintext(Opening opening, Protocol protocol) {
     const bool opaque = protocol == weft::v1::PROTOCOL_TCP || protocol == weft::v1::PROTOCOL_TLS;
-    if (!opaque && opening == Opening::kNeedMore && !worker_.pod()->strict()) {
+    if (opening == Opening::kNeedMore && !worker_.pod()->strict()) {
       // Silence: whoever speaks first decides, as on the outbound side.
       absl::StatusOr<std::unique_ptr<io::Socket>> app =
           co_await io::Connect(app_, Deadline(worker_.options.connect_timeout));
@@ -193,22 +193,19 @@ class Inbound {
         co_await ServeMesh();
         co_return;
       }
-      if (opening != Opening::kHttp1 && opening != Opening::kHttp2) {
+      if (opaque || (opening != Opening::kHttp1 && opening != Opening::kHttp2)) {
         co_await Relay(std::move(socket_), *std::move(app), Caller());
         co_return;
       }
     } else if (opening == Opening::kNeedMore) {
-      // Strict, or declared opaque and silent so far: nothing may reach the application before the
-      // client has shown what it is.
+      // Strict: nothing may reach the application before the client has shown what it is.
       opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle));
       if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
-        co_return;
-      }
-      if (worker_.pod()->strict()) {
+      } else {
         RefusePlaintext();
-        co_return;
       }
+      co_return;
     }
     if (!opaque && opening == Opening::kHttp1) {
       co_await ServeHttp1(std::move(socket_), worker_.inbound, worker_.options,

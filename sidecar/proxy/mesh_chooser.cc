@@ -20,6 +20,9 @@ io::Task<NoAttempt> MeshChooser::Decide(io::Nanos deadline) {
     if (destination_ == nullptr) {
       co_return NoAttempt{Error::kNoHealthyUpstream, "the service is gone"};
     }
+    // Until a backend is chosen, and if none can be: a failed request counts against what was
+    // called.
+    service_ = destination_->service();
     const route::Rule* rule = destination_->MatchTcp();
     if (down_ != nullptr) {
       const http::RequestHead& request = down_->request();
@@ -79,6 +82,10 @@ io::Task<NoAttempt> MeshChooser::PickEndpoint(io::Nanos deadline, Pick* pick) {
                                                       &worker_.identity, &worker_.options.pools));
   }
   pick->pools = static_cast<upstream::Pools*>(endpoint.attachment());
+  pick->deadline = deadline;
+  if (const std::optional<absl::Duration> timeout = destination_->connect_timeout()) {
+    pick->deadline = now + absl::ToInt64Nanoseconds(*timeout);
+  }
   co_return NoAttempt{Error::kNone, ""};
 }
 
@@ -113,7 +120,7 @@ io::Task<NoAttempt> MeshChooser::Choose(bool fresh, io::Nanos deadline,
                         Introduce(worker_.pod()->introduction(),
                                   request.version == http::Version::kHttp2, &introduction_));
   }
-  absl::StatusOr<upstream::Lease> lease = co_await pick.pools->Acquire(wire, fresh, deadline);
+  absl::StatusOr<upstream::Lease> lease = co_await pick.pools->Acquire(wire, fresh, pick.deadline);
   if (!lease.ok()) co_return Blame(pick.load, lease.status());
   attempt->emplace(std::move(pick.load), *std::move(lease));
   co_return NoAttempt{Error::kNone, ""};
@@ -125,7 +132,7 @@ io::Task<NoAttempt> MeshChooser::ChooseTcp(io::Nanos deadline, std::optional<Tcp
   if (none.error != Error::kNone) co_return none;
   mesh_ = WireTo(*endpoint_) == upstream::Wire::kMesh;
   absl::StatusOr<std::unique_ptr<io::Stream>> stream =
-      co_await pick.pools->OpenTcp(mesh_, deadline);
+      co_await pick.pools->OpenTcp(mesh_, pick.deadline);
   if (!stream.ok()) co_return Blame(pick.load, stream.status());
   pick.load.OnHead(worker_.reactor.now());
   attempt->emplace(std::move(pick.load), *std::move(stream));

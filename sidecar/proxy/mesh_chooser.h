@@ -45,6 +45,7 @@ class MeshChooser final : public Chooser {
   struct Pick {
     upstream::Load load;
     upstream::Pools* pools = nullptr;
+    io::Nanos deadline = 0;  // for the connection
   };
   io::Task<NoAttempt> PickEndpoint(io::Nanos deadline, Pick* pick);
   io::Task<NoAttempt> Decide(io::Nanos deadline);

@@ -9,7 +9,7 @@
 
 namespace weft::proxy {
 
-// Defaults fit a pod's sidecar; docs/limits.md says what each is for.
+// Defaults fit a pod's sidecar; docs/reference/limits.md says what each is for.
 struct Options {
   io::Nanos connect_timeout = 5 * io::kSecond;
   io::Nanos handshake_timeout = 5 * io::kSecond;

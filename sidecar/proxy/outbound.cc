@@ -109,14 +109,13 @@ class Outbound {
       case Answer::kAsked:
         // It may be a service of the mesh. Where plaintext is not allowed in, it would not get far
         // either.
-        if (worker_.pod()->strict()) {
+        if (worker_.pod()->strict() || DeniesUnknown()) {
           Refuse(Error::kControlPlaneUnavailable);
           co_return;
         }
         break;
       case Answer::kAbsent:
-        if (worker_.config.settings() != nullptr &&
-            worker_.config.settings()->deny_unknown_destinations()) {
+        if (DeniesUnknown()) {
           Refuse(Error::kUnknownDestination);
           co_return;
         }
@@ -246,6 +245,11 @@ class Outbound {
     series->Received(totals.up);
     series->Sent(totals.down);
     series->Closed();
+  }
+
+  bool DeniesUnknown() const {
+    return worker_.config.settings() != nullptr &&
+           worker_.config.settings()->deny_unknown_destinations();
   }
 
   // The client sees what it would see without us: a reset.

@@ -17,7 +17,8 @@ class Http1Connection final : public ServedConnection {
  public:
   Http1Connection(Connections* connections, ServerConnection* connection)
       : ServedConnection(connections), connection_(connection) {
-    if (connections->draining()) connection_->Drain();
+    // It has come while others end: its client is about to ask, and is answered.
+    if (connections->draining()) connection_->CloseAfterResponse();
   }
   void Drain() override { connection_->Drain(); }
 

@@ -52,7 +52,8 @@ class Worker {
   }
   // Takes no new inbound connections and finishes the others; outbound goes on.
   void DrainInbound();
-  size_t inbound_connections() const { return inbound.size(); }
+  // Ends outbound HTTP connections behind the requests under way. New ones are still served.
+  void DrainOutbound() { outbound.Drain(); }
 
   // The connections of this sidecar to the application on one of the pod's addresses.
   upstream::Pools& App(const io::Address& address);

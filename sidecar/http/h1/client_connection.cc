@@ -76,11 +76,15 @@ ClientExchange::Failure ClientConnection::failure() const {
              : Failure::kNone;
 }
 
+// What is cut off fails to parse too, but says nothing about the peer's HTTP.
+bool ClientConnection::malformed() const {
+  return reader_.parser().failed() && !reader_.stream_ended() && !reader_.stream_failed();
+}
+
 std::string ClientConnection::error() const {
   if (closed_before_send_) return "the connection was closed before the request was sent";
-  const ParseError& malformed = reader_.parser().error();
-  if (!reader_.stream_ended() && !reader_.stream_failed() && reader_.parser().failed()) {
-    return absl::StrCat("malformed response: ", ToAbsl(malformed.field));
+  if (malformed()) {
+    return absl::StrCat("malformed response: ", ToAbsl(reader_.parser().error().field));
   }
   const std::string stream_error = stream_->error();
   if (!stream_error.empty()) return stream_error;

@@ -37,6 +37,7 @@ class ClientConnection final : public ClientExchange, public io::Pooled {
   ResponseHead& mutable_response() override { return reader_.parser().response(); }
   void NextHead() override { reader_.Start(to_head_); }
   Failure failure() const override;
+  bool malformed() const override;
   std::string error() const override;
 
   Piece Peek() override { return reader_.PeekBody(); }

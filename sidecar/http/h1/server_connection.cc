@@ -30,7 +30,7 @@ io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, i
         co_return reader_.stream_ended() || reader_.stream_failed() ? Next::kClosed
                                                                     : Next::kRefused;
       case State::kWouldBlock:
-        if (close_ && idle_) co_return Next::kClosed;
+        if (draining_ && idle_) co_return Next::kClosed;
         break;
     }
     if (co_await Wait(stream_->readable(), deadline) == nullptr) co_return Next::kClosed;
@@ -38,7 +38,7 @@ io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, i
 }
 
 void ServerConnection::Drain() {
-  close_ = true;
+  close_ = draining_ = true;
   if (idle_) stream_->readable().Notify();
 }
 

@@ -38,6 +38,9 @@ class ServerConnection final : public ServerExchange {
   // Ends the connection in order: at once if it is idle, else behind the response under way, which
   // announces it if its head has not gone out yet.
   void Drain();
+  // The next response announces the end of the connection; until its request comes, there is no
+  // hurry.
+  void CloseAfterResponse() { close_ = true; }
 
   const RequestHead& request() const override { return reader_.parser().request(); }
   RequestHead& mutable_request() override { return reader_.parser().request(); }
@@ -61,6 +64,7 @@ class ServerConnection final : public ServerExchange {
   Reader reader_;
   Writer writer_;
   bool close_ = false;
+  bool draining_ = false;
   bool idle_ = true;
   bool tunnel_ = false;
   bool responded_ = false;
