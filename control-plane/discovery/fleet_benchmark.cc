@@ -34,6 +34,9 @@ using Ads = envoy::service::discovery::v3::AggregatedDiscoveryService;
 using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using Reply = envoy::service::discovery::v3::DeltaDiscoveryResponse;
 
+constexpr int kServicesPerFile = 200;
+constexpr int kWave = 100;  // sidecars that connect at a time
+
 struct Options {
   std::string directory;
   std::string control_plane = "127.0.0.1:15012";
@@ -76,6 +79,9 @@ void WriteMesh(const Options& options) {
   std::filesystem::create_directories(manifests);
   std::string text;
   for (int s = 0; s < options.services; ++s) {
+    if (s > 0 && s % kServicesPerFile == 0) {
+      WriteAtomically(absl::StrCat(manifests, "/mesh-", s, ".yaml"), std::exchange(text, ""));
+    }
     absl::StrAppend(&text, "---\napiVersion: v1\nkind: Service\nmetadata: {name: s", s,
                     ", namespace: fleet}\nspec: {clusterIP: 10.32.", s >> 8, ".", s & 255,
                     ", ports: [{name: http, port: 80, targetPort: 8080}]}\n");
@@ -181,8 +187,9 @@ absl::Status Run(const Options& options) {
         "fleet/", PodName(i / options.endpoints % options.services, i % options.endpoints));
     sidecars.push_back(std::make_unique<Sidecar>(
         grpc::CreateCustomChannel(options.control_plane, credentials, arguments), id, queue));
+    const int wave = i % kWave + 1;
+    if (wave == kWave || i + 1 == options.sidecars) AwaitAll(queue, wave, connecting);
   }
-  AwaitAll(queue, options.sidecars, connecting);
   std::cout << options.sidecars << " sidecars connected and served in "
             << absl::FormatDuration(absl::Trunc(absl::Now() - connecting, absl::Milliseconds(1)))
             << "\nchange  first   median  last (ms, from the write of the file)" << std::endl;
