@@ -324,11 +324,12 @@ TEST_F(DiscoveryServiceTest, AShutdownTellsTheSidecarsToComeBack) {
 
 TEST(DiscoveryLimitsTest, SubscriptionsAndStreamsAreBounded) {
   TestControlPlane plane(
-      {.subscriptions_per_stream = 3, .streams_per_identity = 3, .streams_per_workload = 2});
+      {.subscriptions_per_stream = 3, .streams_per_identity = 4, .streams_per_workload = 2});
   plane.catalogue.AddPod("shop/tea-1", kTea);
   plane.catalogue.AddPod("shop/tea-2", kTea);
   const auto channel = plane.Connect(kTea);
-  TestSidecar greedy(channel, "shop/tea-1");
+  // Another workload than below: its place is free only a moment after its end is seen.
+  TestSidecar greedy(channel, "shop/tea-2");
   greedy.Subscribe(ResourceType::kDestination, {"a", "b"});
   greedy.Ack(greedy.Read());
   greedy.Subscribe(ResourceType::kEndpoints, {"a", "b"});
