@@ -113,17 +113,18 @@ grpc::ServerUnaryReactor* CertificateService::Sign(grpc::CallbackServerContext* 
   absl::StatusOr<std::optional<SpiffeId>> peer = PeerIdentity(*context, authority_.trust_domain());
   absl::StatusOr<v1::SignResponse> signed_response =
       peer.ok() ? Issue({*peer, BearerToken(*context)}, *request, absl::Now()) : peer.status();
-  if (signed_response.ok()) {
+  const absl::Status status = signed_response.status();
+  if (status.ok()) {
     metrics_.certificates_signed.Increment();
     *response = *std::move(signed_response);
   } else {
-    metrics_.CertificatesRefused(signed_response.status().code()).Increment();
+    metrics_.CertificatesRefused(status.code()).Increment();
     // Nobody has vouched for these words: they must not forge a line of the log.
     WEFT_LOG_WARN("certificate refused workload={} peer={}: {}",
                   absl::CHexEscape(request->workload().substr(0, 300)), context->peer(),
-                  absl::CHexEscape(signed_response.status().ToString()));
+                  absl::CHexEscape(status.ToString()));
   }
-  reactor->Finish(ToGrpc(signed_response.status()));
+  reactor->Finish(ToGrpc(status));
   return reactor;
 }
 

@@ -180,8 +180,9 @@ grpc::ServerUnaryReactor* InspectService::ResolveRoute(grpc::CallbackServerConte
                                                        v1::ResolveRouteResponse* response) {
   return Answer(context, [&] {
     absl::StatusOr<v1::ResolveRouteResponse> resolved = compiler_.ResolveRoute(*request);
-    if (resolved.ok()) *response = *std::move(resolved);
-    return resolved.status();
+    if (!resolved.ok()) return resolved.status();
+    *response = *std::move(resolved);
+    return absl::OkStatus();
   });
 }
 
