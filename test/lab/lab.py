@@ -180,7 +180,10 @@ class Lab:
         self.node = Namespace(f"weft-{self.id}-node", self.log_dir)
         self.node.create()
         self.node.ip_batch([
-            "link add bridge type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            # With an address of its own: by default it takes the lowest of its ports', which a new pod may
+            # change, and every pod's packets to the node would go astray until they noticed.
+            "link add bridge address 02:00:00:00:00:01 type bridge stp_state 0 forward_delay 0 "
+            "mcast_snooping 0",
             f"addr add {_NODE_IP}/16 dev bridge", f"addr add {_NODE_IP6}/64 dev bridge nodad",
             "link set bridge up",
             # Unmeshed callers of a ClusterIP learn at once that nobody is there.
