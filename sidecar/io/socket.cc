@@ -45,8 +45,9 @@ Address AddressOf(Query query) {
 
 std::unique_ptr<Socket> Socket::Adopt(int fd) {
   const int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  std::unique_ptr<Socket> socket(new Socket(fd));
+  // Fails on sockets of other kinds; of those nothing is concluded from a short read.
+  const bool tcp = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0;
+  std::unique_ptr<Socket> socket(new Socket(fd, tcp));
   if (!Reactor::Current()->Add(fd, socket.get())) return nullptr;
   return socket;
 }
@@ -79,7 +80,7 @@ IoResult Socket::Read(std::span<uint8_t> into) {
     // A short read has emptied the kernel's buffer; the next byte makes a new edge (epoll(7),
     // question 9), so asking again before it is a wasted call. An end that was already announced
     // makes none.
-    drained_ = static_cast<size_t>(n) < into.size() && !peer_closed_;
+    drained_ = tcp_ && static_cast<size_t>(n) < into.size() && !peer_closed_;
     return {IoResult::State::kOk, static_cast<size_t>(n)};
   }
   if (n == 0) return {into.empty() ? IoResult::State::kOk : IoResult::State::kEnd};

@@ -53,11 +53,12 @@ class Socket final : public Stream, private Pollable, public Pooled {
   std::optional<Address> original_destination() const;
 
  private:
-  explicit Socket(int fd) : fd_(fd) {}
+  Socket(int fd, bool tcp) : fd_(fd), tcp_(tcp) {}
   void OnReady(uint32_t epoll_events) override;
   IoResult Fail();
 
   const int fd_;
+  const bool tcp_;
   int error_ = 0;
   bool peer_closed_ = false;
   bool drained_ = false;  // nothing to read until the next edge
