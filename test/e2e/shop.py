@@ -101,8 +101,7 @@ class ShopTest(LabTest):
         if os.path.exists(os.path.join(self.lab.manifests.path, file_name)):
             self.lab.manifests.delete(file_name)
             # The next test begins where no split is in force.
-            wait_for(lambda: self.web.get("http://tea.1/", [BETA]) == "tea.1" and
-                     self.web.get("http://tea.1/") == "tea.1", "the split to be gone")
+            wait_for(lambda: '"split"' not in self.web.admin("/config_dump"), "the split to be gone")
 
     def answers(self, url="http://tea.1/", headers=(), count=10):
         """What `count` requests on one connection were answered, as {answer: how often}."""

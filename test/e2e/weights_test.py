@@ -14,9 +14,9 @@ class WeightsTest(ShopTest):
     def shares(self, weights):
         """Requests that each backend served of _REQUESTS under the weights."""
         self.apply(split(weights))
-        expect_tea_2 = weights["tea.2"] > 0
-        self.eventually(lambda: ("tea.2" in self.answers(count=40)) == expect_tea_2,
-                        f"weights {weights} to be in force")
+        wanted = {f"shop/{service}": weight for service, weight in weights.items()}
+        self.eventually(lambda: (seen := self.web.weights("shop/tea.1")) and
+                        all(held == wanted for held in seen), f"weights {weights} to be in force")
         path = "/counted-" + "-".join(map(str, weights.values()))
         self.assertEqual(exact_requests(self.web, f"http://tea.1{path}", _REQUESTS), _REQUESTS)
 

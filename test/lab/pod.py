@@ -1,5 +1,6 @@
 """A pod: a network namespace with addresses, an application, and a sidecar if it is in the mesh."""
 
+import json
 import os
 import shutil
 
@@ -101,6 +102,16 @@ class Pod:
     def admin(self, path):
         """Body of a GET on the sidecar's admin port."""
         return self.get(f"http://127.0.0.1:15000{path}")
+
+    def weights(self, service):
+        """{backend: weight} by which the sidecar shares out requests to "namespace/service" that no match
+        claims, as it has them now; a list with one for each address of the service that it has dialled."""
+        resources = json.loads(self.admin("/config_dump"))["resources"]
+        destinations = [resource["destination"] for resource in resources
+                        if resource["type"] == "Destination"]
+        return [{backend["service"]: int(backend.get("weight", 0))
+                 for backend in destination["rules"][-1].get("backends", [])}
+                for destination in destinations if destination.get("service") == service]
 
     def metrics(self):
         """The sidecar's metrics, as Prometheus text."""

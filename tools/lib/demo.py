@@ -144,12 +144,9 @@ def weights(shop):
     rows = []
     for tea_1, tea_2 in ((90, 10), (50, 50), (0, 100)):
         shop.lab.manifests.write("canary.yaml", _WEIGHTS.format(tea_1=tea_1, tea_2=tea_2))
-        expected = {"tea.2"} if tea_1 == 0 else {"tea.1", "tea.2"}
-        # Forty requests all by tea.1 at 10 percent happen, though seldom: then ask again.
-        wait_for(lambda e=expected: set(shop.answers(count=40)) == e, f"weights {tea_1}/{tea_2}")
-        # What is in force is this file's and not the last one's: the control plane says so.
-        wait_for(lambda w=tea_2: f"weight: {w}" in shop.lab.control_plane.meshctl(
-            "splits", "-o", "yaml").stdout.replace('"', ""), f"meshctl to show weight {tea_2}")
+        wanted = {"shop/tea.1": tea_1, "shop/tea.2": tea_2}
+        wait_for(lambda w=wanted: (seen := shop.web.weights("shop/tea.1")) and
+                 all(held == w for held in seen), f"weights {tea_1} : {tea_2} to be in force")
         before = [shop.served("1"), shop.served("2")]
         answered = exact_requests(shop.web, "http://tea.1/", _REQUESTS)
         if answered != _REQUESTS:
