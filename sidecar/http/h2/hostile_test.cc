@@ -322,9 +322,15 @@ TEST_F(HostileTest, APeerThatPingsButDoesNotReadIsBounded) {
   RunStory([]() -> io::Task<void> {
     RawClient client(&Echo);
     // The answers fill the socket, then nghttp2's queue, then it is enough.
-    io::Spawn(client.Send(Open() + Repeat(100'000, Frame(kPing, 0, 0, "12345678"))));
+    bool sent = false;
+    io::Spawn([](RawClient* peer, std::string bytes, bool* done) -> io::Task<void> {
+      co_await peer->Send(std::move(bytes));
+      *done = true;
+    }(&client, Open() + Repeat(100'000, Frame(kPing, 0, 0, "12345678")), &sent));
     co_await Until([&] { return client.server().closed(); });
     EXPECT_NE(client.server().error(), "");
+    // The connection's end fails what is still being sent; nobody may hang up under it.
+    co_await Until([&] { return sent; });
     client.HangUp();
     co_await Until([&] { return client.server_ended(); });
   }());
