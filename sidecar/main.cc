@@ -28,6 +28,7 @@
 #include "sidecar/identity/identity.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/io/task.h"
+#include "sidecar/probe/app_probes.h"
 #include "sidecar/proxy/worker.h"
 #include "sidecar/telemetry/telemetry.h"
 
@@ -75,7 +76,7 @@ bool HasIpv6() {
 }
 
 // REDIRECT sends local connections to the loopback address, others to the address they came in at.
-absl::StatusOr<proxy::Listeners> ListenersFor(const Flags& flags) {
+proxy::Listeners ListenersFor(const Flags& flags) {
   proxy::Listeners listeners;
   const bool ipv6 = HasIpv6();
   const auto add = [](std::vector<io::Address>& to, const char* ip, uint16_t port) {
@@ -99,6 +100,16 @@ absl::StatusOr<std::unique_ptr<admin::Server>> OpenServer(const std::string& fla
                         absl::StrCat(flag, ": ", server.status().message()));
   }
   return server;
+}
+
+// The application's probes that the injector has pointed at this sidecar.
+absl::Status ServeAppProbes(admin::Server& server) {
+  const char* json = std::getenv(probe::kAppProbesVariable);
+  if (json == nullptr || *json == '\0') return absl::OkStatus();
+  absl::StatusOr<probe::AppProbes> probes = probe::ParseAppProbes(json);
+  if (!probes.ok()) return probes.status();
+  probe::AddProbePages(server, *probes);
+  return absl::OkStatus();
 }
 
 using Workers = std::vector<std::unique_ptr<proxy::Worker>>;
@@ -199,14 +210,13 @@ absl::Status Run(const Flags& flags) {
   // The workers carry the traffic.
   telemetry::Telemetry telemetry;
   const proxy::Options options;
-  absl::StatusOr<proxy::Listeners> listeners = ListenersFor(flags);
-  if (!listeners.ok()) return listeners.status();
+  const proxy::Listeners listeners = ListenersFor(flags);
   Workers workers;
   for (unsigned i = 0; i < flags.workers; ++i) {
     workers.push_back(
         std::make_unique<proxy::Worker>(&options, &client, discovery::WorkerConfig::Options()));
     client.AddWorker(&workers.back()->reactor, &workers.back()->config);
-    if (absl::Status listening = workers.back()->Listen(*listeners); !listening.ok()) {
+    if (absl::Status listening = workers.back()->Listen(listeners); !listening.ok()) {
       return listening;
     }
   }
@@ -234,6 +244,7 @@ absl::Status Run(const Flags& flags) {
   admin::AddAdminPages(**admin_server, subjects);
   admin::AddMetricsPages(**metrics_server, subjects);
   admin::AddHealthPages(**health_server, subjects);
+  if (absl::Status probes = ServeAppProbes(**health_server); !probes.ok()) return probes;
 
   // What only the start needed is given back once the start is over.
   client.OnStatus([&client, done = false]() mutable {

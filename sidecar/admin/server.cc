@@ -30,8 +30,12 @@ std::string_view ReasonPhrase(int status) {
       return "Request Header Fields Too Large";
     case 500:
       return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     default:
       return "";
   }
@@ -132,6 +136,7 @@ io::Task<bool> Server::State::Exchange(io::Socket& socket, RequestParser& parser
   } else {
     keep_alive = parser.keep_alive() && !closing;
     Request request = parser.TakeRequest();
+    request.local = socket.local();
     head_only = request.method == "HEAD";
     response = co_await Answer(std::move(request));
   }

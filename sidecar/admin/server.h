@@ -21,6 +21,7 @@ struct Request {
   std::string method;  // GET, HEAD or POST
   std::string path;    // percent-decoded, without the query
   std::map<std::string, std::string> query;
+  io::Address local;  // where it came in
 };
 
 struct Response {

@@ -78,4 +78,15 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials
   return context;
 }
 
+std::shared_ptr<const Context> Context::CreateUnverifying() {
+  std::shared_ptr<Context> context(new Context);
+  context->verifies_ = false;
+  context->ctx_.reset(SSL_CTX_new(TLS_method()));
+  SSL_CTX* ctx = context->ctx_.get();
+  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  return context;
+}
+
 }  // namespace weft::tls

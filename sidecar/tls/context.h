@@ -31,14 +31,20 @@ class Context {
   // InvalidArgument says which certificate or key is bad.
   static absl::StatusOr<std::shared_ptr<const Context>> Create(const Credentials& credentials);
 
+  // For a client of the application's own TLS that takes whatever certificate it is shown, as a
+  // kubelet's probes do: no mesh, no identity, TLS 1.2 and later.
+  static std::shared_ptr<const Context> CreateUnverifying();
+
   SSL_CTX* ssl_ctx() const { return ctx_.get(); }
   const std::string& trust_domain() const { return trust_domain_; }
+  bool verifies() const { return verifies_; }
 
  private:
   Context() = default;
 
   bssl::UniquePtr<SSL_CTX> ctx_;
   std::string trust_domain_;
+  bool verifies_ = true;
 };
 
 }  // namespace weft::tls

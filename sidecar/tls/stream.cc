@@ -35,7 +35,9 @@ Stream::Stream(std::unique_ptr<io::Socket> socket, std::shared_ptr<const Context
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_app_data(ssl_.get(), this);
-  SSL_set_custom_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, &Verify);
+  if (context_->verifies()) {
+    SSL_set_custom_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, &Verify);
+  }
 }
 
 // An orderly close says so (RFC 8446 section 6.1); it is tried once and never waited for.
@@ -233,7 +235,7 @@ io::Task<absl::Status> Stream::Handshake(io::Nanos deadline) {
         error_ = "handshake not completed";
         co_return absl::UnavailableError(absl::StrCat("TLS handshake: ", socket_->error()));
       }
-      if (alpn().empty()) {
+      if (context_->verifies() && alpn().empty()) {
         error_ = "no common protocol";
         co_return absl::UnavailableError("TLS handshake: the peer speaks no protocol of the mesh");
       }
@@ -268,6 +270,18 @@ io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<io::So
   SSL_set_connect_state(stream->ssl_.get());
   SSL_set_alpn_protos(stream->ssl_.get(), reinterpret_cast<const uint8_t*>(wire.data()),
                       wire.size());
+  const absl::Status done = co_await stream->Handshake(deadline);
+  if (!done.ok()) co_return done;
+  co_return stream;
+}
+
+io::Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectUnverified(
+    std::unique_ptr<io::Socket> socket, std::shared_ptr<const Context> context,
+    std::string server_name, io::Nanos deadline) {
+  std::unique_ptr<Stream> stream(new Stream(std::move(socket), std::move(context)));
+  SSL_set_connect_state(stream->ssl_.get());
+  // An address is no server name (RFC 6066 section 3); the library refuses names that are none.
+  if (!server_name.empty()) SSL_set_tlsext_host_name(stream->ssl_.get(), server_name.c_str());
   const absl::Status done = co_await stream->Handshake(deadline);
   if (!done.ok()) co_return done;
   co_return stream;

@@ -46,6 +46,8 @@ class Stream final : public io::Stream, public io::Pooled {
                                                                    std::shared_ptr<const Context>,
                                                                    std::string, std::string,
                                                                    io::Nanos);
+  friend io::Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectUnverified(
+      std::unique_ptr<io::Socket>, std::shared_ptr<const Context>, std::string, io::Nanos);
   friend io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Accept(std::unique_ptr<io::Socket>,
                                                                   std::shared_ptr<const Context>,
                                                                   io::Nanos);
@@ -78,6 +80,13 @@ io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<io::So
                                                           std::string alpn,
                                                           std::string expected_identity,
                                                           io::Nanos deadline);
+
+// The client's handshake with an application's own TLS, in a context that does not verify.
+// `server_name` is what it asks for (SNI); empty: for nothing. Errors: Unavailable,
+// DeadlineExceeded.
+io::Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectUnverified(
+    std::unique_ptr<io::Socket> socket, std::shared_ptr<const Context> context,
+    std::string server_name, io::Nanos deadline);
 
 // The server's handshake: takes the mesh's ALPN protocols only, and wants a client certificate of
 // the trust domain. Errors as above.
