@@ -136,8 +136,10 @@ class Inbound {
                                         protocol != weft::v1::PROTOCOL_HTTP2 &&
                                         protocol != weft::v1::PROTOCOL_GRPC;
     const Opening opening = co_await AwaitOpening(
-        *socket_, worker_.reactor.now() + (server_may_speak_first ? worker_.options.detect_grace
-                                                                  : worker_.options.client_idle));
+        *socket_,
+        worker_.reactor.now() +
+            (server_may_speak_first ? worker_.options.detect_grace : worker_.options.client_idle),
+        worker_.options.client_head);
     // Taken in any mode: a peer may not have heard yet that the mode has become "off".
     if (opening == Opening::kMeshTls) {
       co_await ServeMesh();
@@ -188,7 +190,7 @@ class Inbound {
         co_return;
       }
       co_await Wait(socket_->readable(), (*app)->readable(), Deadline(worker_.options.tcp_idle));
-      opening = co_await AwaitOpening(*socket_, worker_.reactor.now());
+      opening = co_await AwaitOpening(*socket_, worker_.reactor.now(), worker_.options.client_head);
       if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
         co_return;
@@ -199,7 +201,8 @@ class Inbound {
       }
     } else if (opening == Opening::kNeedMore) {
       // Strict: nothing may reach the application before the client has shown what it is.
-      opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle));
+      opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle),
+                                      worker_.options.client_head);
       if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
       } else {

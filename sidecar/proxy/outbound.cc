@@ -136,7 +136,8 @@ class Outbound {
       case weft::v1::PROTOCOL_HTTP2:
       case weft::v1::PROTOCOL_GRPC:
         co_await ServeHttp(std::move(entry),
-                           co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle)));
+                           co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle),
+                                                 worker_.options.client_head));
         co_return;
       default:
         co_await ServeDetected(std::move(entry));
@@ -147,7 +148,8 @@ class Outbound {
   // A client that speaks first tells by its first bytes. Behind one that is silent the server may
   // be the one who speaks first: it is connected to, and whoever speaks decides.
   io::Task<void> ServeDetected(DestinationRef entry) {
-    Opening opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.detect_grace));
+    Opening opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.detect_grace),
+                                            worker_.options.client_head);
     if (opening == Opening::kNeedMore) {
       MeshChooser chooser(worker_, entry);
       std::optional<MeshChooser::TcpAttempt> attempt = co_await Open(chooser);
@@ -155,7 +157,7 @@ class Outbound {
       co_await Wait(socket_->readable(), attempt->stream->readable(),
                     Deadline(worker_.options.tcp_idle));
       // Peeked at without waiting: what is not there yet is the server's turn.
-      opening = co_await AwaitOpening(*socket_, worker_.reactor.now());
+      opening = co_await AwaitOpening(*socket_, worker_.reactor.now(), worker_.options.client_head);
       if (opening != Opening::kHttp1 && opening != Opening::kHttp2) {
         co_await Relay(chooser, *std::move(attempt));
         co_return;

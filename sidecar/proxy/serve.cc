@@ -1,5 +1,6 @@
 #include "sidecar/proxy/serve.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sidecar/http/h1/server_connection.h"
@@ -78,14 +79,17 @@ io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& conne
   co_await session->Run();
 }
 
-io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline) {
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun) {
   io::Buffer buffer;
+  bool begun = false;
   const std::span<uint8_t> room = buffer.Room(kMaxOpeningBytes).first(kMaxOpeningBytes);
   for (;;) {
     const io::IoResult peeked = socket.Peek(room);
     if (peeked.ok()) {
       const Opening opening = Classify(room.first(peeked.bytes));
       if (opening != Opening::kNeedMore) co_return opening;
+      if (!begun) deadline = std::min(deadline, io::MonotonicNow() + once_begun);
+      begun = true;
     } else if (!peeked.would_block()) {
       co_return Opening::kNeedMore;
     }

@@ -32,8 +32,9 @@ io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& conne
                           const Options& options, std::shared_ptr<RequestHandler> handler);
 
 // Waits until the first bytes tell what a client speaks. kNeedMore: it was silent until the
-// deadline, or has closed. Nothing is taken off the socket.
-io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline);
+// deadline, or undecided for `once_begun` after its first byte, or has closed. Nothing is taken off
+// the socket.
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun);
 
 }  // namespace weft::proxy
 
