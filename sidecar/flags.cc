@@ -46,21 +46,18 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
     return app.add_option(name, value, help)->type_name(type);
   };
   text("--workload", flags->workload, "NAMESPACE/POD", "The pod that this sidecar stands in")
-      ->required()
       ->check([](const std::string& value) {
         const size_t slash = value.find('/');
         const bool ok = slash != 0 && slash != std::string::npos && slash + 1 < value.size() &&
                         value.find('/', slash + 1) == std::string::npos;
         return ok ? std::string() : "\"" + value + "\" is not NAMESPACE/POD";
       });
-  text("--control-plane", flags->control_plane, "HOST:PORT", "Where the control plane serves gRPC")
-      ->required();
-  text("--trust-bundle", flags->trust_bundle_file, "FILE",
-       "PEM certificates that the control plane's certificate may chain to (root.pem of its state)")
-      ->required();
+  text("--control-plane", flags->control_plane, "HOST:PORT", "Where the control plane serves gRPC");
+  text(
+      "--trust-bundle", flags->trust_bundle_file, "FILE",
+      "PEM certificates that the control plane's certificate may chain to (root.pem of its state)");
   text("--join-token-file", flags->join_token_file, "FILE",
-       "The token that proves who this is; read again whenever it is needed")
-      ->required();
+       "The token that proves who this is; read again whenever it is needed");
   text("--trust-domain", flags->trust_domain, "NAME", "SPIFFE trust domain of the mesh")
       ->capture_default_str();
   app.add_option("--workers", flags->workers, "Threads that carry traffic")
@@ -87,12 +84,19 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
               "After that, how long requests under way may take to finish");
   text("--log-level", flags->log_level, "LEVEL", "trace, debug, info, warn, error or off")
       ->capture_default_str();
+  AddDuration(app, "--await-ready", flags->await_ready,
+              "Run no sidecar: wait until the one in this pod is ready, for so long at most");
   app.set_version_flag("--version", absl::StrCat("weft-sidecar ", ToAbsl(kVersion)));
   app.footer(
       "SIGTERM and SIGINT drain it and end it. Without the control plane it keeps serving what it "
       "has.");
   try {
     app.parse(argc, argv);
+    if (flags->await_ready != 0) return std::nullopt;
+    for (const char* name :
+         {"--workload", "--control-plane", "--trust-bundle", "--join-token-file"}) {
+      if (app.count(name) == 0) throw CLI::RequiredError(name);
+    }
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;

@@ -20,11 +20,12 @@ struct Flags {
   uint16_t outbound_port = 15001;
   uint16_t inbound_port = 15006;
   std::string admin_listen = "127.0.0.1:15000";
-  std::string metrics_listen = "0.0.0.0:15020";
-  std::string health_listen = "0.0.0.0:15021";
+  std::string metrics_listen = "*:15020";  // "*": every address, of both families where there are
+  std::string health_listen = "*:15021";
   io::Nanos drain_delay = 0;
   io::Nanos drain_timeout = 30 * io::kSecond;
   std::string log_level = "info";
+  io::Nanos await_ready = 0;  // not 0: only wait for the sidecar that runs in this pod
 };
 
 // Parses the command line. If the program must end here (--help, --version, a mistake, which has

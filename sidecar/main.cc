@@ -22,6 +22,7 @@
 #include "sidecar/admin/readiness.h"
 #include "sidecar/admin/server.h"
 #include "sidecar/admin/startup_memory.h"
+#include "sidecar/await_ready.h"
 #include "sidecar/discovery/client.h"
 #include "sidecar/discovery/control_plane.h"
 #include "sidecar/flags.h"
@@ -90,7 +91,9 @@ proxy::Listeners ListenersFor(const Flags& flags) {
 
 absl::StatusOr<std::unique_ptr<admin::Server>> OpenServer(const std::string& flag,
                                                           const std::string& listen) {
-  absl::StatusOr<io::Address> address = io::Address::Parse(listen);
+  absl::StatusOr<io::Address> address = io::Address::Parse(
+      listen.starts_with("*:") ? absl::StrCat(HasIpv6() ? "[::]" : "0.0.0.0", listen.substr(1))
+                               : listen);
   if (!address.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": ", address.status().message()));
   }
@@ -177,6 +180,16 @@ io::Task<void> StopAll(discovery::Client& client, identity::Identity& identity) 
   co_await client.Stop();
   co_await identity.Stop();
   io::Reactor::Current()->Stop();
+}
+
+// Where a pod's sidecar says whether it is ready.
+absl::Status Await(const Flags& flags) {
+  const absl::StatusOr<io::Address> health = io::Address::Parse(
+      absl::StrCat("127.0.0.1", flags.health_listen.substr(flags.health_listen.rfind(':'))));
+  if (!health.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--health-listen: ", health.status().message()));
+  }
+  return AwaitReady(health->port(), absl::Nanoseconds(flags.await_ready));
 }
 
 absl::Status Run(const Flags& flags) {
@@ -279,7 +292,8 @@ absl::Status Run(const Flags& flags) {
 int main(int argc, char** argv) {
   weft::Flags flags;
   if (const std::optional<int> exit_code = weft::ParseFlags(argc, argv, &flags)) return *exit_code;
-  const absl::Status status = weft::Run(flags);
+  const absl::Status status = flags.await_ready != 0 ? weft::Await(flags) : weft::Run(flags);
+  if (status.ok()) return EXIT_SUCCESS;
   std::cerr << "weft-sidecar: " << status.message() << "\n";
   return EXIT_FAILURE;
 }

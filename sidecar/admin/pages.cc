@@ -1,6 +1,9 @@
 #include "sidecar/admin/pages.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/version.h"
 #include "google/protobuf/struct.pb.h"
@@ -100,6 +104,13 @@ Response SetLogLevel(const Request& request) {
   return ShowLogLevel();
 }
 
+// As SIGTERM does it.
+Response Quit(const Request& /*request*/) {
+  WEFT_LOG_INFO("the application asks the sidecar to end");
+  kill(getpid(), SIGTERM);
+  return {.body = "draining\n"};
+}
+
 Response Ready(const Readiness& readiness) {
   std::string missing = readiness.Missing();
   if (!missing.empty()) return {.status = 503, .body = std::move(missing)};
@@ -131,6 +142,8 @@ void AddAdminPages(Server& server, const Subjects& subjects) {
   server.Get("/logging", "the log level; POST ?level=... changes it",
              [](const Request&) { return ShowLogLevel(); });
   server.Post("/logging", "the log level; POST ?level=... changes it", SetLogLevel);
+  server.Post("/quit", "drains the sidecar and ends it: for Jobs whose sidecar is no native one",
+              Quit);
   server.Get("/ready", "readiness and what is missing",
              [readiness = subjects.readiness](const Request&) { return Ready(*readiness); });
 }

@@ -18,7 +18,7 @@ struct Subjects {
   const Readiness* readiness;
 };
 
-// Port 15000, loopback only: /config_dump, /certs, /stats, /logging, /ready.
+// Port 15000, loopback only: /config_dump, /certs, /stats, /logging, /ready, /quit.
 void AddAdminPages(Server& server, const Subjects& subjects);
 
 // Port 15020: /metrics (also at /stats/prometheus, where Istio has it).
