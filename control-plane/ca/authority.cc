@@ -1,117 +1,146 @@
 #include "control-plane/ca/authority.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "base/log.h"
-#include "base/strings.h"
 #include "base/x509_issuer.h"
+#include "control-plane/ca/root_keeper.h"
+#include "control-plane/ca/state_store.h"
 
 namespace weft::ca {
-namespace {
 
-constexpr size_t kMaxCaFileBytes = 64 * 1024;
+struct Authority::State {
+  struct Listening {
+    explicit Listening(Listener to_call) : listener(std::move(to_call)) {}
+    absl::Mutex mu;
+    bool ended ABSL_GUARDED_BY(mu) = false;
+    const Listener listener;
+  };
 
-struct Root {
-  x509::Certificate certificate;
-  x509::PrivateKey key;
+  State(Options given, std::shared_ptr<const Trust> first)
+      : options(std::move(given)), trust(std::move(first)) {}
+
+  const Options options;
+  absl::Mutex installing;  // before mu
+  absl::Mutex mu;
+  std::shared_ptr<const Trust> trust ABSL_GUARDED_BY(mu);
+  std::vector<std::weak_ptr<Listening>> listeners ABSL_GUARDED_BY(mu);
 };
 
-// The remedy is the same whatever is wrong: the file is the mesh's trust, so only its owner may
-// decide.
-absl::Status Unusable(const std::string& path, std::string_view what) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(path, ": ", ToAbsl(what),
-                   ". Restore the file from a backup; or, if the mesh may start over with a ",
-                   "new root (every sidecar must then join again), move it away and start again"));
+absl::Time RootsNotAfter(const Trust& trust) {
+  absl::Time first = absl::InfiniteFuture();
+  for (const x509::Certificate& root : trust.roots) first = std::min(first, root.NotAfter());
+  return first;
 }
 
-absl::StatusOr<Root> Parse(const std::string& path, const std::string& pem, absl::Time now) {
-  absl::StatusOr<std::vector<x509::Certificate>> certificates = x509::Certificate::ListFromPem(pem);
-  if (!certificates.ok()) return Unusable(path, ToStd(certificates.status().message()));
-  if (certificates->size() != 1) {
-    return Unusable(path, ToStd(absl::StrCat("it holds ", certificates->size(),
-                                             " certificates; one root is expected")));
+std::vector<std::string> ToPemList(const std::vector<x509::Certificate>& certificates) {
+  std::vector<std::string> list;
+  for (const x509::Certificate& certificate : certificates) {
+    absl::StatusOr<std::string> pem = certificate.ToPem();
+    if (pem.ok()) {
+      list.push_back(*std::move(pem));
+    } else {
+      WEFT_LOG_ERROR("a certificate of the CA is left out: {}", pem.status().ToString());
+    }
   }
-  const x509::Certificate& root = certificates->front();
-  absl::StatusOr<x509::PrivateKey> key = x509::PrivateKey::FromPem(pem);
-  if (!key.ok()) return Unusable(path, ToStd(key.status().message()));
-  if (!root.BelongsTo(*key)) return Unusable(path, "the key does not belong to the certificate");
-  if (!root.IsCa()) return Unusable(path, "the certificate is not a CA certificate");
-  if (!root.IsSelfSigned()) return Unusable(path, "the certificate is not self-signed");
-  if (now >= root.NotAfter()) {
-    return Unusable(path,
-                    ToStd(absl::StrCat("the certificate expired at ",
-                                       absl::FormatTime(root.NotAfter(), absl::UTCTimeZone()))));
-  }
-  if (now < root.NotBefore()) {
-    return Unusable(path,
-                    ToStd(absl::StrCat("the certificate is valid only from ",
-                                       absl::FormatTime(root.NotBefore(), absl::UTCTimeZone()),
-                                       "; is this machine's clock right?")));
-  }
-  return Root{root, *std::move(key)};
+  return list;
 }
 
-absl::StatusOr<std::string> NewRootPem(const Authority::Options& options, absl::Time now) {
-  absl::StatusOr<x509::PrivateKey> key = x509::PrivateKey::Generate();
-  if (!key.ok()) return key.status();
-  x509::RootOptions root_options;
-  root_options.common_name = absl::StrCat("Weft root of ", options.trust_domain);
-  if (root_options.common_name.size() > 64) root_options.common_name = "Weft mesh root";
-  absl::StatusOr<x509::Certificate> root = x509::IssueRoot(*key, root_options, now);
-  if (!root.ok()) return root.status();
-  absl::StatusOr<std::string> certificate_pem = root->ToPem();
-  absl::StatusOr<std::string> key_pem = key->ToPem();
-  if (!certificate_pem.ok()) return certificate_pem.status();
-  if (!key_pem.ok()) return key_pem.status();
-  return absl::StrCat(*certificate_pem, *key_pem);
+absl::Status WriteRoots(const StateDirectory& state, const Trust& trust) {
+  return state.Write(kRootFile, absl::StrJoin(ToPemList(trust.roots), ""), 0644);
 }
 
-}  // namespace
-
-Authority::Authority(Options options, x509::Certificate root, x509::PrivateKey key,
-                     std::vector<std::string> roots_pem)
-    : options_(std::move(options)),
-      root_(std::move(root)),
-      key_(std::move(key)),
-      roots_pem_(std::move(roots_pem)) {}
+Authority::Authority(Options options, std::shared_ptr<const Trust> trust)
+    : state_(std::make_shared<State>(std::move(options), std::move(trust))) {}
 
 absl::StatusOr<Authority> Authority::Open(const StateDirectory& state, Options options,
                                           absl::Time now) {
-  absl::StatusOr<std::string> pem = state.ReadSecret(kCaFile, kMaxCaFileBytes);
-  if (absl::IsNotFound(pem.status())) {
-    absl::StatusOr<std::string> fresh = NewRootPem(options, now);
-    if (!fresh.ok()) return fresh.status();
-    const absl::Status created = state.Create(kCaFile, *fresh, 0600);
-    // Another process may have been first; its root counts then.
-    if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
-    if (created.ok()) WEFT_LOG_INFO("created a new mesh root in {}", state.PathOf(kCaFile));
-    pem = state.ReadSecret(kCaFile, kMaxCaFileBytes);
-  }
-  if (!pem.ok()) return pem.status();
-  absl::StatusOr<Root> root = Parse(state.PathOf(kCaFile), *pem, now);
+  FileStateStore store(state, std::string(kCaFile), kMaxDocumentBytes);
+  absl::StatusOr<LoadedRoot> root = LoadOrCreateRoot(store, options.trust_domain, now);
   if (!root.ok()) return root.status();
-  absl::StatusOr<std::string> root_pem = root->certificate.ToPem();
-  if (!root_pem.ok()) return root_pem.status();
-  if (absl::Status written = state.Write(kRootFile, *root_pem, 0644); !written.ok()) return written;
-  return Authority(std::move(options), std::move(root->certificate), std::move(root->key),
-                   {*std::move(root_pem)});
+  std::shared_ptr<const Trust> trust = TrustOf(root->document);
+  if (absl::Status written = WriteRoots(state, *trust); !written.ok()) return written;
+  return Authority(std::move(options), std::move(trust));
+}
+
+std::shared_ptr<const Trust> Authority::Current() const {
+  absl::MutexLock lock(&state_->mu);
+  return state_->trust;
+}
+
+void Authority::Install(std::shared_ptr<const Trust> trust) {
+  absl::MutexLock one_at_a_time(&state_->installing);
+  std::vector<std::shared_ptr<State::Listening>> listeners;
+  {
+    absl::MutexLock lock(&state_->mu);
+    state_->trust = trust;
+    std::erase_if(state_->listeners, [](const auto& listening) { return listening.expired(); });
+    for (const auto& weak : state_->listeners) {
+      if (auto listening = weak.lock()) listeners.push_back(std::move(listening));
+    }
+  }
+  for (const auto& listening : listeners) {
+    absl::MutexLock lock(&listening->mu);
+    if (!listening->ended) listening->listener(*trust);
+  }
+}
+
+Authority::Subscription Authority::Subscribe(Listener listener) {
+  auto listening = std::make_shared<State::Listening>(std::move(listener));
+  {
+    absl::MutexLock lock(&state_->mu);
+    state_->listeners.push_back(listening);
+  }
+  State::Listening* const raw = listening.get();
+  // Who lets go of the subscription waits for a call that is under way.
+  return {raw, [listening = std::move(listening)](State::Listening*) {
+            absl::MutexLock lock(&listening->mu);
+            listening->ended = true;
+          }};
 }
 
 absl::StatusOr<x509::Certificate> Authority::Issue(const x509::PublicKey& subject,
                                                    const SpiffeId& identity,
                                                    const std::vector<std::string>& dns_names,
                                                    absl::Time now) const {
-  return Issue(subject, identity, dns_names, now, options_.leaf_lifetime);
+  return Issue(subject, identity, dns_names, now, leaf_lifetime());
 }
 
 absl::StatusOr<x509::Certificate> Authority::Issue(const x509::PublicKey& subject,
                                                    const SpiffeId& identity,
                                                    const std::vector<std::string>& dns_names,
                                                    absl::Time now, absl::Duration lifetime) const {
-  return x509::IssueLeaf(root_, key_, subject,
+  const std::shared_ptr<const Trust> trust = Current();
+  return x509::IssueLeaf(trust->signer, trust->signer_key, subject,
                          {.identity = identity, .dns_names = dns_names, .lifetime = lifetime}, now);
 }
+
+absl::StatusOr<Authority::Issued> Authority::IssueChain(const x509::PublicKey& subject,
+                                                        const SpiffeId& identity,
+                                                        const std::vector<std::string>& dns_names,
+                                                        absl::Time now,
+                                                        absl::Duration lifetime) const {
+  // One snapshot: chain and roots go together.
+  const std::shared_ptr<const Trust> trust = Current();
+  absl::StatusOr<x509::Certificate> leaf =
+      x509::IssueLeaf(trust->signer, trust->signer_key, subject,
+                      {.identity = identity, .dns_names = dns_names, .lifetime = lifetime}, now);
+  if (!leaf.ok()) return leaf.status();
+  absl::StatusOr<std::string> leaf_pem = leaf->ToPem();
+  if (!leaf_pem.ok()) return leaf_pem.status();
+  Issued issued{*std::move(leaf), {*std::move(leaf_pem)}, ToPemList(trust->roots)};
+  for (std::string& pem : ToPemList(trust->intermediates)) {
+    issued.chain_pem.push_back(std::move(pem));
+  }
+  return issued;
+}
+
+std::vector<std::string> Authority::RootsPem() const { return ToPemList(Current()->roots); }
+const std::string& Authority::trust_domain() const { return state_->options.trust_domain; }
+absl::Duration Authority::leaf_lifetime() const { return state_->options.leaf_lifetime; }
 
 }  // namespace weft::ca

@@ -5,8 +5,10 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "grpcpp/security/tls_certificate_provider.h"
 #include "grpcpp/security/tls_credentials_options.h"
 
@@ -23,23 +25,33 @@ SpiffeId ControlPlaneIdentity(std::string_view trust_domain) {
   return {std::string(trust_domain), "weft-system", "weft-control-plane"};
 }
 
-std::vector<std::string> ControlPlaneDnsNames() {
-  return {"localhost", "weft-control-plane", "weft-control-plane.weft-system",
-          "weft-control-plane.weft-system.svc"};
+std::vector<std::string> ControlPlaneDnsNames(std::string_view name_space) {
+  const std::string base = absl::StrCat("weft-control-plane.", ToAbsl(name_space));
+  return {"localhost", "weft-control-plane", base, absl::StrCat(base, ".svc"),
+          absl::StrCat(base, ".svc.cluster.local")};
 }
 
-ServingCertificate::ServingCertificate(StateDirectory state, const Authority& authority)
-    : state_(std::move(state)), authority_(authority) {}
+ServingCertificate::ServingCertificate(StateDirectory state, const Authority& authority,
+                                       std::vector<std::string> dns_names)
+    : state_(std::move(state)), authority_(authority), dns_names_(std::move(dns_names)) {}
 
 absl::StatusOr<std::unique_ptr<ServingCertificate>> ServingCertificate::Start(
-    StateDirectory state, const Authority& authority) {
-  auto serving = absl::WrapUnique(new ServingCertificate(std::move(state), authority));
+    StateDirectory state, const Authority& authority, std::string_view name_space) {
+  auto serving = absl::WrapUnique(
+      new ServingCertificate(std::move(state), authority, ControlPlaneDnsNames(name_space)));
+  ServingCertificate* const self = serving.get();
+  // Before the first one, so that no change in between is missed.
+  serving->subscription_ = serving->authority_.Subscribe([self](const Trust& trust) {
+    absl::MutexLock lock(&self->mu_);
+    self->signer_changed_ = self->signer_ != trust.signer.Fingerprint();
+  });
   if (absl::Status first = serving->Renew(absl::Now()); !first.ok()) return first;
-  serving->thread_ = std::thread([self = serving.get()] { self->Run(); });
+  serving->thread_ = std::thread([self] { self->Run(); });
   return serving;
 }
 
 ServingCertificate::~ServingCertificate() {
+  subscription_.reset();
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
@@ -50,22 +62,23 @@ ServingCertificate::~ServingCertificate() {
 absl::Status ServingCertificate::Renew(absl::Time now) {
   absl::StatusOr<x509::PrivateKey> key = x509::PrivateKey::Generate();
   if (!key.ok()) return key.status();
-  absl::StatusOr<x509::Certificate> certificate = authority_.Issue(
-      key->Public(), ControlPlaneIdentity(authority_.trust_domain()), ControlPlaneDnsNames(), now,
-      std::max(kMinLifetime, authority_.leaf_lifetime()));
-  if (!certificate.ok()) return certificate.status();
-  absl::StatusOr<std::string> certificate_pem = certificate->ToPem();
+  const std::string signer = authority_.Current()->signer.Fingerprint();
+  absl::StatusOr<Authority::Issued> issued =
+      authority_.IssueChain(key->Public(), ControlPlaneIdentity(authority_.trust_domain()),
+                            dns_names_, now, std::max(kMinLifetime, authority_.leaf_lifetime()));
+  if (!issued.ok()) return issued.status();
   absl::StatusOr<std::string> key_pem = key->ToPem();
-  if (!certificate_pem.ok()) return certificate_pem.status();
   if (!key_pem.ok()) return key_pem.status();
-  if (absl::Status written =
-          state_.Write(kServingFile, absl::StrCat(*key_pem, *certificate_pem), 0600);
+  if (absl::Status written = state_.Write(
+          kServingFile, absl::StrCat(*key_pem, absl::StrJoin(issued->chain_pem, "")), 0600);
       !written.ok()) {
     return written;
   }
   absl::MutexLock lock(&mu_);
-  not_before_ = certificate->NotBefore();
-  not_after_ = certificate->NotAfter();
+  not_before_ = issued->leaf.NotBefore();
+  not_after_ = issued->leaf.NotAfter();
+  signer_ = signer;
+  signer_changed_ = authority_.Current()->signer.Fingerprint() != signer;
   return absl::OkStatus();
 }
 
@@ -82,7 +95,9 @@ void ServingCertificate::Run() {
   while (true) {
     {
       absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithDeadline(absl::Condition(&stopping_), due)) return;
+      mu_.AwaitWithDeadline(absl::Condition(this, &ServingCertificate::Awake), due);
+      if (stopping_) return;
+      signer_changed_ = false;
     }
     const absl::Status renewed = Renew(absl::Now());
     if (!renewed.ok()) {
