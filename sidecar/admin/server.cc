@@ -1,57 +1,29 @@
 #include "sidecar/admin/server.h"
 
-#include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "sidecar/admin/request_parser.h"
-#include "sidecar/io/buffer.h"
+#include "base/strings.h"
+#include "sidecar/admin/request_target.h"
+#include "sidecar/http/h1/server_connection.h"
 #include "sidecar/io/reactor.h"
 
 namespace weft::admin {
 namespace {
 
-std::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 413:
-      return "Content Too Large";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    default:
-      return "";
-  }
-}
+using http::Incoming;
+using http::h1::ServerConnection;
 
-std::string Encode(const Response& response, bool keep_alive, bool head_only) {
-  const std::string_view phrase = ReasonPhrase(response.status);
-  return absl::StrCat(
-      "HTTP/1.1 ", response.status, " ", absl::string_view(phrase.data(), phrase.size()),
-      "\r\nContent-Type: ", response.content_type, "\r\nContent-Length: ", response.body.size(),
-      "\r\nX-Content-Type-Options: nosniff\r\nConnection: ", keep_alive ? "keep-alive" : "close",
-      "\r\n\r\n", head_only ? absl::string_view() : absl::string_view(response.body));
-}
+constexpr size_t kMaxHeadBytes = 8 * 1024;
+constexpr size_t kMaxBodyBytes = 8 * 1024;
+constexpr http::h1::Limits kLimits{
+    .max_head_bytes = kMaxHeadBytes, .max_fields = 100, .max_target_bytes = kMaxHeadBytes};
+constexpr std::string_view kTooLarge = "the request is larger than 8 KiB";
 
-Response Error(int status, std::string what) {
-  return {.status = status, .body = absl::StrCat(what, "\n")};
+Response Error(int status, std::string_view what) {
+  return {.status = status, .body = absl::StrCat(ToAbsl(what), "\n")};
 }
 
 }  // namespace
@@ -86,7 +58,7 @@ struct Server::State {
   io::Task<Response> Answer(Request request);
   static io::Task<void> Accept(std::shared_ptr<State> self);
   static io::Task<void> Serve(std::shared_ptr<State> self, std::unique_ptr<io::Socket> socket);
-  io::Task<bool> Exchange(io::Socket& socket, RequestParser& parser, io::Buffer& buffer);
+  io::Task<bool> Exchange(ServerConnection& connection, const io::Address& local);
 };
 
 io::Task<Response> Server::State::Answer(Request request) {
@@ -103,54 +75,78 @@ io::Task<Response> Server::State::Answer(Request request) {
   co_return co_await handler(std::move(request));
 }
 
-// One request and its response. False: the connection is done.
-io::Task<bool> Server::State::Exchange(io::Socket& socket, RequestParser& parser,
-                                       io::Buffer& buffer) {
-  constexpr size_t kPieceBytes = 4 * 1024;
-  const io::Nanos deadline = io::MonotonicNow() + options.idle_timeout;
-  RequestParser::State state = RequestParser::State::kMore;
-  while (state == RequestParser::State::kMore) {
-    if (!buffer.empty()) {
-      size_t consumed = 0;
-      state = parser.Feed(buffer.bytes(), consumed);
-      buffer.Consume(consumed);
+// Reads a request's body, which means nothing, to its end. False: it is too large, or never ends.
+io::Task<bool> SkipBody(ServerConnection& connection, io::Nanos deadline) {
+  size_t total = 0;
+  for (;;) {
+    const Incoming::Piece piece = connection.Peek();
+    if (piece.state == Incoming::State::kEnd) co_return true;
+    if (piece.state == Incoming::State::kFailed) co_return false;
+    if (piece.state == Incoming::State::kWouldBlock) {
+      if (co_await io::Wait(connection.readable(), deadline) == nullptr) co_return false;
       continue;
     }
-    const io::IoResult read = socket.Read(buffer.Room(kPieceBytes).first(kPieceBytes));
-    if (read.ok()) {
-      buffer.Commit(read.bytes);
-    } else if (!read.would_block()) {
-      co_return false;
+    total += piece.data.size();
+    if (total > kMaxBodyBytes) co_return false;
+    connection.Consume(piece.data.size());
+  }
+}
+
+io::Task<void> Send(ServerConnection& connection, const Response& response, bool head_only,
+                    io::Nanos deadline) {
+  http::ResponseHead head;
+  head.status = response.status;
+  head.headers.Add("Content-Type", response.content_type);
+  head.headers.Add("X-Content-Type-Options", "nosniff");
+  head.content_length = response.body.size();
+  head.has_body = !head_only && !response.body.empty();
+  connection.Respond(head);
+  std::span<const uint8_t> left = io::AsBytes(response.body);
+  while (head.has_body && !left.empty() && !connection.write_failed()) {
+    const size_t written = connection.Write(left);
+    left = left.subspan(written);
+    if (written == 0 && co_await io::Wait(connection.writable(), deadline) == nullptr) break;
+  }
+  if (head.has_body && left.empty()) connection.End({});
+}
+
+// One request and its response. False: the connection is done.
+io::Task<bool> Server::State::Exchange(ServerConnection& connection, const io::Address& local) {
+  const ServerConnection::Next next =
+      co_await connection.NextRequest(options.idle_timeout, options.idle_timeout);
+  if (next == ServerConnection::Next::kClosed) co_return false;
+  Response response;
+  bool head_only = false;
+  if (next == ServerConnection::Next::kRefused) {
+    const int status = connection.refusal().status;
+    response = Error(status, status == 431 ? kTooLarge : "not an HTTP/1 request");
+  } else {
+    head_only = connection.request().method == "HEAD";
+    if (closing) connection.CloseAfterResponse();
+    RequestTarget target = ParseTarget(connection.request().path);
+    Request request{.method = connection.request().method,
+                    .path = std::move(target.path),
+                    .query = std::move(target.query),
+                    .local = local};
+    if (co_await SkipBody(connection, io::MonotonicNow() + options.idle_timeout)) {
+      response = co_await Answer(std::move(request));
     } else {
-      buffer.Release();
-      if (co_await io::Wait(socket.readable(), deadline) == nullptr) co_return false;
+      response = Error(413, kTooLarge);
+      connection.CloseAfterResponse();
     }
   }
-  Response response;
-  bool keep_alive = false;
-  bool head_only = false;
-  if (state == RequestParser::State::kBad) {
-    response = Error(400, "not an HTTP/1 request");
-  } else if (state == RequestParser::State::kTooLarge) {
-    response = Error(parser.head_complete() ? 413 : 431, "the request is larger than 8 KiB");
-  } else {
-    keep_alive = parser.keep_alive() && !closing;
-    Request request = parser.TakeRequest();
-    request.local = socket.local();
-    head_only = request.method == "HEAD";
-    response = co_await Answer(std::move(request));
-  }
-  const std::string bytes = Encode(response, keep_alive, head_only);
-  const bool sent =
-      co_await io::WriteAll(socket, io::AsBytes(bytes), io::MonotonicNow() + options.write_timeout);
-  co_return sent&& keep_alive;
+  const io::Nanos deadline = io::MonotonicNow() + options.write_timeout;
+  co_await Send(connection, response, head_only, deadline);
+  co_return co_await connection.Finish(deadline) && next == ServerConnection::Next::kRequest;
 }
 
 io::Task<void> Server::State::Serve(std::shared_ptr<State> self,
                                     std::unique_ptr<io::Socket> socket) {
-  RequestParser parser;
-  io::Buffer buffer;
-  while (co_await self->Exchange(*socket, parser, buffer)) {
+  {
+    ServerConnection connection(socket.get(), kLimits);
+    const io::Address local = socket->local();
+    while (co_await self->Exchange(connection, local)) {
+    }
   }
   socket->ShutdownWrite();
   --self->connections;
