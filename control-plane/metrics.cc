@@ -44,6 +44,28 @@ Metrics::Metrics()
                     .Name("weft_control_plane_findings")
                     .Help("Mistakes in the objects, by severity.")
                     .Register(*registry_)),
+      source_lists_(Counters(*registry_, "weft_control_plane_source_lists_total",
+                             "Complete lists read from the API server, by kind of object.")),
+      source_watches_(Counters(*registry_, "weft_control_plane_source_watches_total",
+                               "Watches begun at the API server, by kind of object.")),
+      source_failures_(Counters(*registry_, "weft_control_plane_source_failures_total",
+                                "Lists and watches that failed, by kind of object and by code.")),
+      source_rejected_(Counters(*registry_, "weft_control_plane_source_rejected_total",
+                                "Objects of the API server that cannot be used, by kind.")),
+      source_up_to_date_(
+          prometheus::BuildGauge()
+              .Name("weft_control_plane_source_up_to_date_timestamp_seconds")
+              .Help("When the API server was last heard of, by kind of object; Unix time.")
+              .Register(*registry_)),
+      certificate_not_after_(
+          prometheus::BuildGauge()
+              .Name("weft_control_plane_ca_not_after_seconds")
+              .Help("When a certificate of the CA ends, in seconds since the epoch.")
+              .Register(*registry_)),
+      rotation_phase_(prometheus::BuildGauge()
+                          .Name("weft_control_plane_ca_rotation_phase")
+                          .Help("1 for the phase of the root's rotation, 0 for the others.")
+                          .Register(*registry_)),
       convergence_(prometheus::BuildHistogram()
                        .Name("weft_control_plane_convergence_seconds")
                        .Help("From a change of the objects to a sidecar's acknowledgement of it.")
@@ -82,6 +104,35 @@ prometheus::Counter& Metrics::CertificatesRefused(absl::StatusCode code) {
 
 prometheus::Gauge& Metrics::Findings(std::string_view severity) {
   return findings_.Add({{"severity", std::string(severity)}});
+}
+
+prometheus::Gauge& Metrics::CertificateNotAfter(std::string_view certificate) {
+  return certificate_not_after_.Add({{"certificate", std::string(certificate)}});
+}
+
+prometheus::Gauge& Metrics::RotationPhase(std::string_view phase) {
+  return rotation_phase_.Add({{"phase", std::string(phase)}});
+}
+
+prometheus::Counter& Metrics::SourceLists(std::string_view kind) {
+  return source_lists_.Add({{"kind", std::string(kind)}});
+}
+
+prometheus::Counter& Metrics::SourceWatches(std::string_view kind) {
+  return source_watches_.Add({{"kind", std::string(kind)}});
+}
+
+prometheus::Counter& Metrics::SourceFailures(std::string_view kind, absl::StatusCode code) {
+  return source_failures_.Add(
+      {{"kind", std::string(kind)}, {"code", absl::StatusCodeToString(code)}});
+}
+
+prometheus::Counter& Metrics::SourceRejected(std::string_view kind) {
+  return source_rejected_.Add({{"kind", std::string(kind)}});
+}
+
+prometheus::Gauge& Metrics::SourceUpToDate(std::string_view kind) {
+  return source_up_to_date_.Add({{"kind", std::string(kind)}});
 }
 
 void Metrics::ObserveConvergence(absl::Duration duration) {

@@ -35,8 +35,20 @@ class Metrics {
   // Streams refused or closed by us, by gRPC code ("PERMISSION_DENIED").
   prometheus::Counter& StreamsRefused(absl::StatusCode code);
   prometheus::Counter& CertificatesRefused(absl::StatusCode code);
+  // When a certificate of the CA ends, in seconds since the epoch: "root" (the first of those that
+  // are trusted), "signer".
+  prometheus::Gauge& CertificateNotAfter(std::string_view certificate);
+  // 1 for the phase in which the rotation of the root is, 0 for the others.
+  prometheus::Gauge& RotationPhase(std::string_view phase);
   // Mistakes in the objects, by severity ("warning", "error").
   prometheus::Gauge& Findings(std::string_view severity);
+
+  // How the API server is followed, by kind of object ("Pod").
+  prometheus::Counter& SourceLists(std::string_view kind);
+  prometheus::Counter& SourceWatches(std::string_view kind);
+  prometheus::Counter& SourceFailures(std::string_view kind, absl::StatusCode code);
+  prometheus::Counter& SourceRejected(std::string_view kind);  // objects that cannot be used
+  prometheus::Gauge& SourceUpToDate(std::string_view kind);    // Unix time of the last news
 
   // From a change of the objects to a sidecar's acknowledgement of what it changed.
   void ObserveConvergence(absl::Duration duration);
@@ -54,6 +66,13 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& streams_refused_;
   prometheus::Family<prometheus::Counter>& certificates_refused_;
   prometheus::Family<prometheus::Gauge>& findings_;
+  prometheus::Family<prometheus::Counter>& source_lists_;
+  prometheus::Family<prometheus::Counter>& source_watches_;
+  prometheus::Family<prometheus::Counter>& source_failures_;
+  prometheus::Family<prometheus::Counter>& source_rejected_;
+  prometheus::Family<prometheus::Gauge>& source_up_to_date_;
+  prometheus::Family<prometheus::Gauge>& certificate_not_after_;
+  prometheus::Family<prometheus::Gauge>& rotation_phase_;
   prometheus::Histogram& convergence_;
 };
 

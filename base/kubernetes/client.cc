@@ -93,6 +93,7 @@ absl::StatusOr<Response> Client::Call(const Request& request, const Cancellation
                                   .ca_pem = CaPem(),
                                   .token = *std::move(token),
                                   .on_bytes = nullptr,
+                                  .on_open = nullptr,
                                   .cancellation = cancellation});
   });
 }
@@ -117,6 +118,7 @@ absl::StatusOr<Response> Client::Stream(const StreamRequest& request,
                                      stopped = more.ok() && !*more;
                                      return more;
                                    },
+                               .on_open = request.on_open,
                                .silence = request.silence,
                                .cancellation = &cancellation});
     if (response.ok() && !stopped && lines.unfinished()) {

@@ -41,6 +41,8 @@ struct StreamRequest {
   // No byte for so long: the stream is given up as dead. Servers can leave a watch open and silent.
   absl::Duration silence = absl::Seconds(90);
   size_t max_line_bytes = 8 << 20;
+  // Called once when the server has accepted (2xx), which may be long before the first line.
+  std::function<void()> on_open = nullptr;
 };
 
 // Makes one string of a URL's part: "a/b" becomes "a%2Fb" (RFC 3986 section 2.1).

@@ -123,6 +123,7 @@ absl::Status Client::Transfer::Prepare(const Config& config, const Exchange& exc
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(easy_, CURLOPT_HEADERFUNCTION, HeaderCallback);
   curl_easy_setopt(easy_, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(easy_, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(absl::ToInt64Milliseconds(kConnectTimeout)));
   curl_easy_setopt(easy_, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -256,8 +257,14 @@ size_t Client::Transfer::WriteCallback(char* data, size_t size, size_t count, vo
   return 0;  // breaks off
 }
 
-size_t Client::Transfer::HeaderCallback(char*, size_t size, size_t count, void* self) {
-  static_cast<Transfer*>(self)->last_heard_ = absl::Now();
+size_t Client::Transfer::HeaderCallback(char* data, size_t size, size_t count, void* self) {
+  auto& transfer = *static_cast<Transfer*>(self);
+  transfer.last_heard_ = absl::Now();
+  const bool end_of_head = std::string_view(data, size * count) == "\r\n";
+  const int code = transfer.Code();
+  if (end_of_head && code >= 200 && code < 300 && transfer.exchange_->on_open) {
+    transfer.exchange_->on_open();
+  }
   return size * count;
 }
 

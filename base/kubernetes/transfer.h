@@ -26,6 +26,8 @@ class Client::Transfer {
     // Takes the bytes of a 2xx response; false ends the transfer, which is OK then. Unset: they go
     // to Response::body. An error ends the transfer with it.
     std::function<absl::StatusOr<bool>(std::string_view)> on_bytes;
+    // Called at the end of the head of a 2xx response.
+    std::function<void()> on_open = nullptr;
     absl::Duration silence = absl::InfiniteDuration();
     const Cancellation* cancellation = nullptr;
   };
