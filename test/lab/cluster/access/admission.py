@@ -31,6 +31,10 @@ class AdmissionChain:
         self._validate(admission, current, warnings)
         return current, warnings
 
+    def close(self):
+        """Ends the threads; calls that are on their way come to an end first."""
+        self._validating.shutdown()
+
     def _mutate(self, admission, settle, warnings):
         """The object as the mutating webhooks leave it."""
         invocations = self._invocations("mutatingwebhookconfigurations", admission)

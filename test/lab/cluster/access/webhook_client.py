@@ -59,6 +59,14 @@ class WebhookClient:
         except CallFailed as error:
             raise CallFailed(f'Post "{target.url}": {error}') from error
 
+    def close(self):
+        """Closes the connections that are kept."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
     def _target(self, config, seconds):
         ca_bundle = base64.b64decode(config.get("caBundle") or "")
         if config.get("url"):
