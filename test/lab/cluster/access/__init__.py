@@ -31,7 +31,7 @@ class Access:
         self._authorizer = Authorizer(cluster)
         self._admission = AdmissionChain(cluster, WebhookClient(cluster, options.node_namespace))
         self._reviews = Reviews(self._authentication, self.tokens, self._authorizer)
-        self._kubelet = Kubelet(cluster, options.node_namespace, _log)
+        self._kubelet = Kubelet(cluster, options.node_namespace, options.node_directory, _log)
         self._issuer = Issuer(self.tokens.key, options.server_url)
 
     def authenticate(self, headers, client_cert):

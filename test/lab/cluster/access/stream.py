@@ -36,6 +36,17 @@ class Stream:
             else:
                 view = view[sent:]
 
+    def peer_has_closed(self):
+        """Whether the peer has ended the connection; never waits. For connections on which it says nothing more."""
+        try:
+            with self._lock:
+                data, awaited = self._attempt(self._socket.recv, 65536)
+        except EOFError:
+            return True
+        if data:
+            self._ahead += data
+        return not awaited and not data
+
     def _receive(self):
         while True:
             with self._lock:
