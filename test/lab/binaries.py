@@ -9,6 +9,7 @@ PATHS = {
     "meshctl": "tools/meshctl/meshctl",
     "weft-control-plane": "control-plane/weft-control-plane",
     "weft-init": "injector/init/weft-init",
+    "weft-injector": "injector/weft-injector",
     "weft-sidecar": "sidecar/weft-sidecar",
 }
 

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 
 from lab.namespace import remove_namespace
 from lab.shell import run
@@ -48,6 +49,14 @@ def set_directory(lab_id, directory):
     _write(lab_id, {**record, "directory": directory})
 
 
+def add_process(lab_id, pid):
+    """Enters a process of a lab that runs outside its namespaces, the leader of a process group."""
+    with open(_path(lab_id)) as file:
+        record = json.load(file)
+    processes = [*record.get("processes", []), [pid, _start_time(pid)]]
+    _write(lab_id, {**record, "processes": processes})
+
+
 def keep(lab_id):
     """Marks a lab as one that outlives its process."""
     with open(_path(lab_id)) as file:
@@ -64,6 +73,7 @@ def unregister(lab_id):
 
 def remove(lab_id, directory):
     """Takes a lab away that this process does not hold objects of."""
+    _kill_processes(lab_id)
     listed = run(["ip", "netns", "list"], check=False).stdout
     for line in listed.splitlines():
         name = line.split()[0]
@@ -72,6 +82,21 @@ def remove(lab_id, directory):
     if directory:
         shutil.rmtree(directory, ignore_errors=True)
     unregister(lab_id)
+
+
+def _kill_processes(lab_id):
+    """Ends what add_process has entered, with its children."""
+    try:
+        with open(_path(lab_id)) as file:
+            processes = json.load(file).get("processes", [])
+    except (OSError, ValueError):
+        return
+    for pid, start in processes:
+        if start is not None and _start_time(pid) == start:
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 def _records():
