@@ -11,8 +11,10 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -20,11 +22,9 @@
 #include "base/spiffe_id.h"
 #include "base/strings.h"
 #include "base/version.h"
-#include "control-plane/ca/authority.h"
-#include "control-plane/ca/certificate_service.h"
-#include "control-plane/ca/join_token_store.h"
-#include "control-plane/ca/operator_token.h"
+#include "control-plane/ca/runtime.h"
 #include "control-plane/ca/serving_certificate.h"
+#include "control-plane/ca/state_directory.h"
 #include "control-plane/compile/compiler.h"
 #include "control-plane/compiler_catalogue.h"
 #include "control-plane/discovery/discovery_service.h"
@@ -48,6 +48,7 @@ struct Options {
   std::string http_listen = "[::]:15014";
   std::string trust_domain = "cluster.local";
   absl::Duration leaf_lifetime = absl::Hours(1);
+  absl::Duration rotation_settle = absl::Seconds(15);
   absl::Duration push_debounce = absl::Milliseconds(20);
   std::string log_level = "info";
 };
@@ -94,6 +95,8 @@ void Declare(CLI::App& app, Options& options) {
       ->capture_default_str();
   AddDuration(app, "--leaf-lifetime", options.leaf_lifetime, absl::Seconds(2), absl::Hours(24 * 30),
               "Lifetime of workload certificates");
+  AddDuration(app, "--rotation-settle", options.rotation_settle, absl::Seconds(2), absl::Hours(24),
+              "How long each step of a rotation of the root lasts at least");
   AddDuration(app, "--push-debounce", options.push_debounce, absl::ZeroDuration(),
               absl::Seconds(10), "How long to gather changes before they are sent");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
@@ -112,13 +115,6 @@ absl::StatusOr<std::string> DirectoryOf(std::string_view source) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--source \"", ToAbsl(source), "\" is not dir:PATH"));
-}
-
-v1::TrustBundle TrustBundleOf(const ca::Authority& authority) {
-  v1::TrustBundle bundle;
-  bundle.set_trust_domain(authority.trust_domain());
-  for (const std::string& root : authority.RootsPem()) bundle.add_roots_pem(root);
-  return bundle;
 }
 
 // Brings the gauges up to date that nobody keeps up to date.
@@ -176,19 +172,18 @@ absl::Status Run(const Options& options) {
   // What outlives the process.
   absl::StatusOr<ca::StateDirectory> state = ca::StateDirectory::Open(options.state);
   if (!state.ok()) return state.status();
-  absl::StatusOr<ca::Authority> authority = ca::Authority::Open(
-      *state, {.trust_domain = options.trust_domain, .leaf_lifetime = options.leaf_lifetime},
-      absl::Now());
-  if (!authority.ok()) return authority.status();
-  absl::StatusOr<std::string> operator_token = ca::ReadOrCreateOperatorToken(*state);
-  if (!operator_token.ok()) return operator_token.status();
-  ca::JoinTokenStore tokens(*state);
+  Metrics metrics;
+  absl::StatusOr<std::unique_ptr<ca::Runtime>> ca =
+      ca::Runtime::Open(*state,
+                        {.authority = {.trust_domain = options.trust_domain,
+                                       .leaf_lifetime = options.leaf_lifetime},
+                         .rotation = {.settle = options.rotation_settle}},
+                        metrics, absl::Now());
+  if (!ca.ok()) return ca.status();
 
   // Objects in, resources out.
-  Metrics metrics;
   compile::Compiler compiler(
       {.trust_domain = options.trust_domain, .cluster_domain = "cluster.local"});
-  compiler.SetTrustBundle(TrustBundleOf(*authority));
   CompilerCatalogue catalogue(compiler);
   discovery::Hub hub(
       catalogue, metrics,
@@ -205,20 +200,18 @@ absl::Status Run(const Options& options) {
       .source = options.source,
       .trust_domain = options.trust_domain,
       .started = absl::Now(),
-      .root_not_after = authority->RootNotAfter(),
+      .root_not_after = [&ca] { return (*ca)->authority().RootNotAfter(); },
       .source_findings = [&source] { return (*source)->Findings(); },
   };
-  absl::StatusOr<std::unique_ptr<ca::ServingCertificate>> serving =
-      ca::ServingCertificate::Start(*state, *authority);
-  if (!serving.ok()) return serving.status();
+  if (absl::Status started = (*ca)->Start(compiler, hub); !started.ok()) return started;
+  const absl::Cleanup stop_ca = [&ca] { (*ca)->Stop(); };  // before what it works on goes
   discovery::DiscoveryService discovery_service(hub);
-  ca::CertificateService certificate_service(
-      *authority, tokens,
-      [&compiler](std::string_view workload) { return compiler.IdentityOf(workload); }, metrics);
-  inspect::InspectService inspect_service(compiler, hub, *operator_token, about);
+  inspect::InspectService inspect_service(compiler, hub, (*ca)->operator_token(), about);
+  std::vector<grpc::Service*> services = (*ca)->Services();
+  services.push_back(&discovery_service);
+  services.push_back(&inspect_service);
   absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(options.listen, (*serving)->Credentials(),
-                        {&discovery_service, &certificate_service, &inspect_service});
+      GrpcServer::Start(options.listen, (*ca)->Credentials(), services);
   if (!server.ok())
     return absl::Status(server.status().code(),
                         absl::StrCat("--listen: ", server.status().message()));

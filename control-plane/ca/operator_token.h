@@ -12,6 +12,12 @@ namespace weft::ca {
 
 inline constexpr std::string_view kOperatorTokenFile = "operator-token";
 
+inline constexpr size_t kMinOperatorTokenBytes = 32;
+
+std::string NewOperatorToken();
+// Whether it is long enough to be one.
+bool IsOperatorToken(std::string_view text);
+
 // Reads the token; NotFound if there is none, FailedPrecondition if the file is unusable.
 absl::StatusOr<std::string> ReadOperatorToken(const StateDirectory& state);
 

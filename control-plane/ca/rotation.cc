@@ -74,11 +74,11 @@ void WaitUntil(absl::Time earliest, std::string_view why, absl::Time now, Rotati
 
 absl::Status BeginRotation(RootDocument& document, std::string_view trust_domain, absl::Time now) {
   if (document.record.phase() != RotationRecord::STABLE) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "a rotation is under way since ",
-        absl::FormatTime(absl::RFC3339_sec, ToAbslTime(document.record.started()),
-                         absl::UTCTimeZone()),
-        ": it must end before another begins"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("a rotation is under way since ",
+                     absl::FormatTime(absl::RFC3339_sec, ToAbslTime(document.record.started()),
+                                      absl::UTCTimeZone()),
+                     ": it must end before another begins"));
   }
   absl::StatusOr<Root> root = NewRoot(trust_domain, now);
   if (!root.ok()) return root.status();
@@ -142,8 +142,8 @@ RotationStep NextStep(const RootDocument& document, const std::vector<ReplicaRep
     SetLongestLeaf(*step.next, std::max(longest, known));
     return step;
   }
-  const absl::Time retired = ToAbslTime(record.everywhere_since()) + known +
-                             std::max(kMinMargin, known / kMarginFraction);
+  const absl::Time retired =
+      ToAbslTime(record.everywhere_since()) + known + std::max(kMinMargin, known / kMarginFraction);
   WaitUntil(std::max(retired, settled), "certificates of the old root to expire", now, step);
   if (!step.waits.empty()) return step;
   step.next = document;

@@ -272,6 +272,16 @@ std::optional<v1::Proxy> Stream::Describe() const {
   return proxy;
 }
 
+std::optional<ResourcePtr> Stream::Held(const compile::ResourceKey& key) const {
+  absl::MutexLock lock(&mu_);
+  return sessions_[static_cast<size_t>(key.type)].HeldResource(key.name);
+}
+
+std::string Stream::workload() const {
+  absl::MutexLock lock(&mu_);
+  return workload_;
+}
+
 std::vector<ResourcePtr> Stream::Sent() const {
   absl::MutexLock lock(&mu_);
   std::vector<ResourcePtr> sent;

@@ -51,6 +51,11 @@ class Stream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::Byte
   std::optional<v1::Proxy> Describe() const;
   std::vector<ResourcePtr> Sent() const;
 
+  // What the sidecar has acknowledged under the key, as of TypeSession::HeldResource.
+  std::optional<ResourcePtr> Held(const compile::ResourceKey& key) const;
+  // "namespace/pod", empty until it has said.
+  std::string workload() const;
+
  private:
   using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
 

@@ -113,6 +113,13 @@ std::optional<TypeSession::Acknowledged> TypeSession::Acknowledge(
   return acknowledged;
 }
 
+std::optional<ResourcePtr> TypeSession::HeldResource(std::string_view name) const {
+  const auto found = subscriptions_.find(ToAbsl(name));
+  if (found == subscriptions_.end()) return std::nullopt;
+  if (!outstanding_.empty() || !nack_.empty()) return ResourcePtr();
+  return found->second.sent;
+}
+
 v1::TypeState TypeSession::Describe() const {
   v1::TypeState state;
   state.set_type(std::string(compile::TypeName(type_)));

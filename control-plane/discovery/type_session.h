@@ -51,6 +51,10 @@ class TypeSession {
   std::optional<Acknowledged> Acknowledge(std::string_view nonce,
                                           std::optional<std::string_view> refusal, absl::Time now);
 
+  // What the sidecar has acknowledged under the name, now that nothing of the type is outstanding
+  // or refused: null if nothing; nullopt if it is not subscribed to the name.
+  std::optional<ResourcePtr> HeldResource(std::string_view name) const;
+
   size_t subscribed() const { return subscriptions_.size(); }
   bool InSync() const { return outstanding_.empty() && pending_.empty() && nack_.empty(); }
   v1::TypeState Describe() const;

@@ -7,11 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/log.h"
 #include "base/strings.h"
 #include "base/version.h"
 #include "control-plane/ca/caller.h"
-#include "control-plane/ca/secret.h"
+#include "control-plane/ca/operator_access.h"
 #include "control-plane/discovery/stream.h"
 #include "google/protobuf/util/time_util.h"
 
@@ -57,25 +56,10 @@ InspectService::InspectService(const compile::Compiler& compiler, const discover
       operator_token_(std::move(operator_token)),
       about_(std::move(about)) {}
 
-absl::Status InspectService::Authorize(const grpc::CallbackServerContext& context) const {
-  const std::string token = ca::BearerToken(context);
-  if (token.empty()) {
-    return absl::UnauthenticatedError(
-        "the operator token is missing: present the content of the control plane's operator-token "
-        "file as \"authorization: Bearer <token>\"");
-  }
-  // Hashed first, so that the comparison's time says nothing about the token's length either.
-  if (!ca::SecretsEqual(ca::HashSecret(token), ca::HashSecret(operator_token_))) {
-    WEFT_LOG_WARN("inspect call with a wrong operator token peer={}", context.peer());
-    return absl::UnauthenticatedError("the operator token is not this control plane's");
-  }
-  return absl::OkStatus();
-}
-
 grpc::ServerUnaryReactor* InspectService::Answer(
     grpc::CallbackServerContext* context, const std::function<absl::Status()>& answer) const {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  absl::Status status = Authorize(*context);
+  absl::Status status = ca::CheckOperator(*context, operator_token_);
   if (status.ok()) status = answer();
   reactor->Finish(ca::ToGrpc(status));
   return reactor;
@@ -89,7 +73,7 @@ absl::Status InspectService::FillStatus(v1::GetStatusResponse& response) const {
   response.set_source_synced(true);  // the first read is over before the service is there
   response.set_trust_domain(about_.trust_domain);
   response.set_mtls_mode(compiler_.Settings().mtls_mode());
-  *response.mutable_root_not_after() = ToTimestamp(about_.root_not_after);
+  *response.mutable_root_not_after() = ToTimestamp(about_.root_not_after());
   v1::ListProxiesResponse proxies;
   if (absl::Status listed = FillProxies("", proxies); !listed.ok()) return listed;
   response.set_connected_proxies(static_cast<uint32_t>(proxies.proxies_size()));

@@ -19,7 +19,7 @@ struct About {
   std::string source;  // "dir:/etc/weft/manifests"
   std::string trust_domain;
   absl::Time started;
-  absl::Time root_not_after;
+  std::function<absl::Time()> root_not_after;
   std::function<std::vector<v1::Finding>()> source_findings;
 };
 
@@ -53,7 +53,6 @@ class InspectService final : public v1::InspectService::CallbackService {
                                            v1::GetProxyConfigResponse* response) override;
 
  private:
-  absl::Status Authorize(const grpc::CallbackServerContext& context) const;
   // Runs `answer` if the caller is authorized, and finishes the call.
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                    const std::function<absl::Status()>& answer) const;

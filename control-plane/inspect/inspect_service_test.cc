@@ -33,7 +33,7 @@ class InspectServiceTest : public ::testing::Test {
         About{.source = "dir:/m",
               .trust_domain = "cluster.local",
               .started = absl::FromUnixSeconds(1'800'000'000),
-              .root_not_after = plane_.authority.RootNotAfter(),
+              .root_not_after = [this] { return plane_.authority.RootNotAfter(); },
               .source_findings = [finding] { return std::vector<v1::Finding>{finding}; }});
     server_ = *GrpcServer::Start("127.0.0.1:0", plane_.serving->Credentials(), {service_.get()});
     // Same certificates, another port.
