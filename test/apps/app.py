@@ -73,7 +73,8 @@ class App(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items()
                    if name.lower() == "cookie" or name.lower().startswith("x-")}
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_CALL_SECONDS) as done:
+            request = urllib.request.Request(url, headers=headers)
+            with urllib.request.urlopen(request, timeout=_CALL_SECONDS) as done:
                 self._send(done.status, done.read().decode(errors="replace"))
         except urllib.error.HTTPError as error:
             self._send(error.code, error.read().decode(errors="replace"))

@@ -27,10 +27,10 @@ _TOOLS = os.path.join(ROOT, ".deps/kubernetes")
 
 
 class Cluster:
-    """A context manager. `lab` is the Lab below it, `kubeconfig` a file that makes anybody its administrator."""
+    """A context manager. `lab` is the Lab below it, `kubeconfig` a file that makes one its administrator."""
 
     def __init__(self, log_dir=None, binaries=None, api_flags=(), node_flags=()):
-        """`binaries`: {program: path} instead of what was built; flags are added to those of the two programs."""
+        """`binaries`: {program: path} instead of what was built; flags go to the API server and the node."""
         self.lab = Lab(log_dir, binaries)
         self._binaries = dict(binaries or {})
         self._api_flags, self._node_flags = list(api_flags), list(node_flags)
@@ -201,7 +201,8 @@ class Cluster:
                      "--ready-file", ready, *[part for one in programs for part in ("--binary", one)],
                      *self._node_flags],
             os.path.join(self.log_dir, "node.log"), env={**os.environ, "PYTHONPATH": _TEST})
-        wait_for(lambda: self.node.check_running() and os.path.exists(ready), "the node to be ready", deadline=30)
+        wait_for(lambda: self.node.check_running() and os.path.exists(ready), "the node to be ready",
+                 deadline=30)
 
     def _state(self, pod, namespace):
         state = layout.read_state(os.path.join(self.directory, "node"), namespace, pod)

@@ -99,11 +99,14 @@ class Client:
             options["propagationPolicy"] = propagation
         return self.call("DELETE", path_of(resource, namespace, name), options)
 
-    def call(self, method, path, body=None, content_type="application/json"):
+    def call(self, method, path, body=None, content_type="application/json", accept="application/json"):
         """One request; returns the decoded answer. Raises ApiError or Unavailable."""
         payload = None if body is None else json.dumps(body).encode()
+        headers = {**self.headers(), "Accept": accept}
+        if payload is not None:
+            headers["Content-Type"] = content_type
         try:
-            response, content = self._exchange(method, path, payload, content_type)
+            response, content = self._exchange(method, path, payload, headers)
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= 400:
@@ -121,10 +124,7 @@ class Client:
             headers["Authorization"] = f"Bearer {self._credentials.token}"
         return headers
 
-    def _exchange(self, method, path, payload, content_type):
-        headers = self.headers()
-        if payload is not None:
-            headers["Content-Type"] = content_type
+    def _exchange(self, method, path, payload, headers):
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             try:

@@ -36,7 +36,7 @@ def labels_of(item):
 
 
 def selected(selector, labels):
-    """Whether a LabelSelector (matchLabels, matchExpressions) selects these labels. An empty one selects all."""
+    """Whether a LabelSelector selects these labels. An empty one selects all, None selects nothing."""
     if selector is None:
         return False
     for key, value in (selector.get("matchLabels") or {}).items():

@@ -1,4 +1,4 @@
-"""The node's service proxy: ClusterIPs become addresses of ready pods, by iptables as kube-proxy writes them."""
+"""The node's service proxy: ClusterIPs become addresses of ready pods, by iptables as with kube-proxy."""
 
 import hashlib
 import ipaddress
@@ -31,10 +31,10 @@ class ServiceProxy:
         """Routes and settings that the rules rely on."""
         for version, network in _SERVICE_NETWORKS.items():
             # The node's own connections need a route before they are translated.
-            run(["ip", f"-{version}", "route", "replace", network, "dev", "bridge"])
             run(["ip", f"-{version}", "route", "del", "unreachable", network], check=False)
-        # Pods reach each other through the node though they share a link: no packet is told a shorter way, and
-        # what the bridge itself forwards is not translated.
+            run(["ip", f"-{version}", "route", "replace", network, "dev", "bridge"])
+        # Pods reach each other through the node though they share a link: no packet is told a shorter way,
+        # and what the bridge itself forwards is not translated.
         for setting in ("net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.bridge.send_redirects=0",
                         "net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0"):
             run(["sysctl", "-q", "-w", setting], check=False)
@@ -50,7 +50,7 @@ class ServiceProxy:
             self._log.debug("IPv%d: %d rules", version, rules.count("\n"))
 
     def _endpoints(self):
-        """{(namespace, service, port name, IP version): [(address, port), ...]}, those that may get connections."""
+        """{(namespace, service, port name, IP version): [(address, port), ...]} of those that may be used."""
         ready, draining = {}, {}
         for item in self._slices.list():
             service = labels_of(item).get(SERVICE_NAME)
@@ -80,11 +80,11 @@ class ServiceProxy:
                     if not targets:
                         continue
                     protocol = port.get("protocol", "TCP").lower()
-                    digest = hashlib.sha256(repr((key, protocol)).encode()).hexdigest()[:16].upper()
-                    chains.append(f":SVC-{digest} - [0:0]")
-                    jumps.append(f"-A SERVICES -d {address} -p {protocol} --dport {port['port']} "
-                                 f"-j SVC-{digest}")
-                    bodies += _balance(f"SVC-{digest}", protocol, targets)
+                    chain = f"SVC-{_digest((key, protocol))}"
+                    jumps.append(f"-A SERVICES -d {address} -p {protocol} --dport {port['port']} -j {chain}")
+                    made, rules = _balance(chain, protocol, targets)
+                    chains += [f":{name} - [0:0]" for name in made]
+                    bodies += rules
         network = _SERVICE_NETWORKS[version]
         unreachable = "icmp-port-unreachable" if version == 4 else "icmp6-port-unreachable"
         # What still has a service's address after translation is a service without endpoints, or none at all.
@@ -101,18 +101,25 @@ class ServiceProxy:
 
 
 def _balance(chain, protocol, targets):
-    """Rules that share new connections out evenly."""
-    rules = []
+    """(chains, rules) that share new connections out evenly, with a chain for each endpoint."""
+    chains, rules = [chain], []
     for index, (address, port) in enumerate(targets):
         left = len(targets) - index
         chance = f"-m statistic --mode random --probability {1 / left:.10f} " if left > 1 else ""
         target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        # A pod that reaches itself through its service must see the answer come from there.
-        rules.append(f"-A {chain} -s {address} -j MARK --set-xmark {_MARK}")
-        rules.append(f"-A {chain} -p {protocol} {chance}-j DNAT --to-destination {target}")
-    return rules
+        endpoint = f"SEP-{_digest((chain, target))}"
+        chains.append(endpoint)
+        rules += [f"-A {chain} {chance}-j {endpoint}",
+                  # A pod that reaches itself through its service must see the answer come from there.
+                  f"-A {endpoint} -s {address} -j MARK --set-xmark {_MARK}",
+                  f"-A {endpoint} -p {protocol} -j DNAT --to-destination {target}"]
+    return chains, rules
+
+
+def _digest(what):
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16].upper()
 
 
 def _cluster_ips(spec, version):
-    addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
-    return [one for one in addresses if one and one != "None" and ipaddress.ip_address(one).version == version]
+    addresses = [one for one in spec.get("clusterIPs") or [spec.get("clusterIP")] if one and one != "None"]
+    return [one for one in addresses if ipaddress.ip_address(one).version == version]

@@ -11,9 +11,10 @@ def status_of(deployment, current, old, created):
     total = _sum(sets, "replicas")
     ready, available = _sum(sets, "readyReplicas"), _sum(sets, "availableReplicas")
     desired = spec.get("replicas", 1)
+    wanted = sum(item["spec"].get("replicas", 0) for item in sets)
     counts = {"replicas": total, "updatedReplicas": _sum([current] if current else [], "replicas"),
               "readyReplicas": ready, "availableReplicas": available,
-              "unavailableReplicas": max(sum(item["spec"].get("replicas", 0) for item in sets) - available, 0)}
+              "unavailableReplicas": max(wanted - available, 0)}
     status = {"observedGeneration": deployment["metadata"].get("generation", 1),
               **{name: count for name, count in counts.items() if count},
               "terminatingReplicas": _sum(sets, "terminatingReplicas")}

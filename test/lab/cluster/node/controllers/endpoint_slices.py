@@ -140,7 +140,8 @@ def _ports_key(ports):
 
 
 def _distribute(slices, ports, endpoints):
-    """Shares endpoints out to slices of at most 100, leaving each where it is: [(slice or None, ports, list)]."""
+    """Shares endpoints out to slices of at most 100, leaving each where it is:
+    [(slice or None, ports, list)]."""
     left = {endpoint["addresses"][0]: endpoint for endpoint in endpoints}
     shares = []
     for item in slices:

@@ -63,7 +63,8 @@ class JobController:
         if limit and started:
             left = limit - seconds_since(started)
             if left <= 0:
-                return _condition("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
+                return _condition("Failed", "DeadlineExceeded",
+                                  "Job was active longer than specified deadline")
             metadata = job["metadata"]
             self.reconciler.add(f"{metadata['namespace']}/{metadata['name']}", after=left)
         return None

@@ -61,7 +61,8 @@ class StatefulSetController:
         """Replaces the pod of the highest number that is of an earlier template."""
         if not self._rolls(item):
             return
-        partition = ((item["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition", 0)
+        strategy = item["spec"].get("updateStrategy") or {}
+        partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
         for ordinal in sorted(pods, reverse=True):
             if ordinal < first + partition or deleting(pods[ordinal]):
                 return

@@ -114,8 +114,8 @@ class Container:
                               env=self._variables, check=False)
 
     def stop(self, grace_seconds, turn=None):
-        """Ends it for good: preStop, then `turn(seconds)` (which waits for those that must end before it), then
-        SIGTERM, and SIGKILL when the grace is over."""
+        """Ends it for good: preStop, then `turn(seconds)` (which waits for those that must end before it),
+        then SIGTERM, and SIGKILL when the grace is over."""
         self._stopping.set()
         self._stop_probes()
         self._end_run(grace_seconds, turn)
@@ -152,7 +152,7 @@ class Container:
                 process.kill()  # unshare: its child dies with it
 
     def _signal(self, number):
-        """Signals the program itself: not the shell that is still building its root, which would not listen."""
+        """Signals the program itself: the shell that is still building its root would not listen."""
         pid, patience = self.pid(), time.monotonic() + 1.0
         while self._process.poll() is None and time.monotonic() < patience and \
                 (pid is None or _starting(pid)):
@@ -169,8 +169,8 @@ class Container:
         try:
             self._image = self.pod.images.get(self.spec["image"])
         except ImageNotFound as error:
-            return self._cannot("ErrImagePull" if self.state.get("waiting", {}).get("reason") != "ErrImagePull"
-                                else "ImagePullBackOff", str(error), "Failed")
+            failed_before = self.state.get("waiting", {}).get("reason") == "ErrImagePull"
+            return self._cannot("ImagePullBackOff" if failed_before else "ErrImagePull", str(error), "Failed")
         try:
             self._privileges = privileges_of(self.pod.spec, self.spec, self._image)
             home = "/root" if self._privileges.uid == 0 else "/"
@@ -186,7 +186,7 @@ class Container:
         directory = os.path.join(self._directory, str(self._attempt))
         os.makedirs(directory, mode=0o755)
         etc = self.pod.network.namespace.etc
-        mounts = [Mount(f"{etc}/hosts", "/etc/hosts"), Mount(f"{etc}/resolv.conf", "/etc/resolv.conf"), *mounts]
+        mounts = [Mount(f"{etc}/{name}", f"/etc/{name}") for name in ("hosts", "resolv.conf")] + mounts
         context = self.spec.get("securityContext") or {}
         script = os.path.join(directory, "start.sh")
         with open(script, "w") as file:

@@ -80,7 +80,8 @@ def _application():
 def _recipes():
     shell = _Recipe(command=("sh",))
     return {
-        "weft/sidecar": _Recipe(("/usr/bin/weft-sidecar",), user=1337, programs=("weft-sidecar", "weft-init")),
+        "weft/sidecar": _Recipe(("/usr/bin/weft-sidecar",), user=1337,
+                                programs=("weft-sidecar", "weft-init")),
         "weft/control-plane": _Recipe(("/usr/bin/weft-control-plane",), user=65532,
                                       programs=("weft-control-plane",)),
         "weft/injector": _Recipe(("/usr/bin/weft-injector",), user=65532, programs=("weft-injector",)),
@@ -109,8 +110,8 @@ class Images:
         self._recipes = _recipes()
 
     def get(self, reference):
-        """The Image of a reference such as `registry:5000/weft/sidecar:0.1@sha256:...`; registry and tag do not
-        matter. Raises ImageNotFound."""
+        """The Image of a reference such as `registry:5000/weft/sidecar:0.1@sha256:...`; neither registry nor
+        tag matters. Raises ImageNotFound."""
         name = self._name_of(reference)
         with self._lock:
             if name not in self._made:
@@ -124,7 +125,8 @@ class Images:
         parts = path.split("/")
         for length in (2, 1):
             name = "/".join(parts[-length:])
-            if name in self._recipes and (length == 2 or len(parts) == 1 or parts[-2] in ("library", parts[0])):
+            official = len(parts) == 1 or parts[-2] in ("library", parts[0])
+            if name in self._recipes and (length == 2 or official):
                 return name
         raise ImageNotFound(f"failed to pull and unpack image {reference!r}: not found: the lab knows "
                             f"{', '.join(sorted(self._recipes))}")

@@ -1,4 +1,4 @@
-"""The network of pods: a namespace each, joined to the node's bridge, with addresses that are not used twice."""
+"""The network of pods: a namespace each, joined to the node's bridge, with addresses of its own."""
 
 import os
 import threading
@@ -37,8 +37,8 @@ class Addresses:
 
 
 class PodNetwork:
-    """One pod's. Every packet passes the node, as between machines: that is where services are translated, and
-    why answers find their way back through the translation."""
+    """One pod's. Every packet passes the node, as between machines: that is where services are translated,
+    and why answers find their way back through the translation."""
 
     def __init__(self, lab_id, log_dir, addresses, pod):
         metadata = pod["metadata"]

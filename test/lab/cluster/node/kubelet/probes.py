@@ -104,8 +104,8 @@ def _address(host, port):
 class Prober:
     """One probe of one run of a container, in a thread of its own.
 
-    `report(success, message)` is called when the outcome changes: once the threshold of successes or failures in
-    a row is reached.
+    `report(success, message)` is called when the outcome changes: once the threshold of successes or failures
+    in a row is reached.
     """
 
     def __init__(self, name, probe, check, report, tell):

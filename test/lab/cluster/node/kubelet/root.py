@@ -1,4 +1,4 @@
-"""A container's file system: the machine's own root with the image's layer, and the volumes in their places."""
+"""A container's file system: the machine's own root, the image's files, and the volumes in their places."""
 
 import os
 import shlex
@@ -31,7 +31,7 @@ def start_script(directory, layer, mounts, read_only, working_directory, hostnam
              f"mount --rbind /sys {shlex.quote(root)}/sys",
              f"mount --rbind /dev {shlex.quote(root)}/dev"]
     for mount in sorted(mounts, key=lambda one: one.path):
-        # Symbolic links (/var/run) lead elsewhere in the machine's root, and must not lead out of the container's.
+        # Symbolic links (/var/run) lead elsewhere in the machine's root; they must not lead out of this one.
         target = shlex.quote(root + os.path.realpath(mount.path))
         source = shlex.quote(mount.source)
         if os.path.isdir(mount.source):
@@ -55,8 +55,8 @@ def start_script(directory, layer, mounts, read_only, working_directory, hostnam
 def _lay(layer, upper):
     """Puts an image's files into a container's upper directory.
 
-    Programs are linked, for nobody writes to them; the rest is copied, for a container may. (As a lower directory of
-    its own the layer would lie inside the other one, which the kernel refuses.)
+    Programs are linked, for nobody writes to them; the rest is copied, for a container may. (As a lower
+    directory of its own the layer would lie inside the other one, which the kernel refuses.)
     """
     for folder, _, names in os.walk(layer):
         target = os.path.join(upper, os.path.relpath(folder, layer))

@@ -1,4 +1,4 @@
-"""Service-account tokens of a pod: asked for by TokenRequest, bound to the pod, renewed before they expire."""
+"""Service-account tokens of a pod: from TokenRequest, bound to the pod, renewed before they expire."""
 
 import datetime
 import threading

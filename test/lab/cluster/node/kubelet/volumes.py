@@ -6,6 +6,9 @@ from lab.cluster.node.kubelet.environment import ConfigError, contents_of, field
 from lab.cluster.node.kubelet.files import write_atomically
 from lab.cluster.node.kubelet.root import Mount
 
+# The types whose files are made from API objects: nobody else writes there.
+_WRITTEN = ("configMap", "secret", "projected", "downwardAPI")
+
 
 class VolumeError(Exception):
     """A volume cannot be set up (yet); the message names it and says why."""
@@ -21,7 +24,7 @@ class Volumes:
         self._node_capacity = node_capacity
 
     def refresh(self, pod):
-        """Makes what is missing and rewrites what has changed. Raises VolumeError, ApiError or Unavailable."""
+        """Makes what is missing, rewrites what has changed. Raises VolumeError, ApiError or Unavailable."""
         for volume in pod["spec"].get("volumes") or ():
             name = volume["name"]
             files = self._files_of(pod, volume)
@@ -51,8 +54,8 @@ class Volumes:
                 else mount.get("subPath", "")
             if sub_path:
                 source = self._below(source, sub_path)
-            written_by_us = any(kind in volume for kind in ("configMap", "secret", "projected", "downwardAPI"))
-            mounts.append(Mount(source, mount["mountPath"], mount.get("readOnly", False) or written_by_us))
+            read_only = mount.get("readOnly", False) or not volume.keys().isdisjoint(_WRITTEN)
+            mounts.append(Mount(source, mount["mountPath"], read_only))
         return mounts
 
     def next_renewal(self):
@@ -148,7 +151,7 @@ class Volumes:
 
 
 def _token_owner(pod, mode):
-    """(mode, uid) of a token's file: the owner's alone where the pod has one user or a group for its files."""
+    """(mode, uid) of a token's file: the owner's alone where all containers have one user or a group."""
     spec = pod["spec"]
     context = spec.get("securityContext") or {}
     users = {(container.get("securityContext") or {}).get("runAsUser", context.get("runAsUser"))
