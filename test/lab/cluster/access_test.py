@@ -8,6 +8,7 @@ import unittest
 
 from lab.cluster.access import jwt
 from lab.cluster.access.authentication import Authentication, StaticTokens
+from lab.cluster.access.impersonation import impersonated
 from lab.cluster.access.rbac import Authorizer
 from lab.cluster.access.reviews import Reviews
 from lab.cluster.access.testing import StoredObjects, recording, without
@@ -112,10 +113,10 @@ class TokenTest(AccessTestCase):
         head, _, signature = pod_bound.split(".")
         tokens = {"good": pod_bound, "good-unbound": self.token(), "default-audience-token": default,
                   "default-token-asked-weft": default, "no-audiences": pod_bound, "wrong-audience": pod_bound,
-                  "several-audiences": self.token([_WEFT, _SERVER]), "garbage": "garbage", "empty-token-400": "",
-                  "bad-signature": f"{head}.{forged}.{signature}", "other-issuer": self.other_issuer(pod_bound),
-                  "static-token": "user-token", "static-token-audience": "user-token",
-                  "as-auth-delegator": pod_bound}
+                  "several-audiences": self.token([_WEFT, _SERVER]), "garbage": "garbage",
+                  "empty-token-400": "", "bad-signature": f"{head}.{forged}.{signature}",
+                  "other-issuer": self.other_issuer(pod_bound), "static-token": "user-token",
+                  "static-token-audience": "user-token", "as-auth-delegator": pod_bound}
         for name, token in tokens.items():
             with self.subTest(name):
                 self.check_review(recording(f"tokens/tokenreview-{name}.json"), token)
@@ -128,23 +129,26 @@ class TokenTest(AccessTestCase):
         self.check_review(recording("tokens/tokenreview-expired.json"), token)
 
     def test_a_token_lives_as_long_as_its_pod(self):
-        steps = {step["step"]: step for step in recording("tokens/tokenreview-pod-deleted.json")["steps"]}
+        steps = recording("tokens/tokenreview-pod-deleted.json")["steps"]
+        before, terminating, gone, another = (
+            next(step for step in steps if step["step"].startswith(start))
+            for start in ("good before", "review while", "review 11 s", "a new pod"))
         token = self.token(pod=True)
-        self.check_review(steps["good before"], token)
+        self.check_review(before, token)
         pod = self.objects.get("", "pods", "tok", "web-1")
         pod["metadata"]["deletionTimestamp"] = "2026-11-22T20:29:46Z"
-        self.check_review(next(step for name, step in steps.items() if name.startswith("review while")), token)
+        self.check_review(terminating, token)
         self.objects.delete("", "pods", "tok", "web-1")
-        self.check_review(steps["review 11 s later"], token)
+        self.check_review(gone, token)
         self.put("pods", "web-1", uid="69bc999c-2a8a-4526-8e39-45b7836cbb9a")
-        self.check_review(next(step for name, step in steps.items() if name.startswith("a new pod")), token)
+        self.check_review(another, token)
 
     def test_a_token_lives_as_long_as_its_service_account(self):
-        steps = {step["step"]: step for step in recording("tokens/tokenreview-serviceaccount-deleted.json")["steps"]}
+        before, _, after = recording("tokens/tokenreview-serviceaccount-deleted.json")["steps"]
         token = self.token(account="cart")
-        self.check_review(steps["good before"], token)
+        self.check_review(before, token)
         self.objects.delete("", "serviceaccounts", "tok", "cart")
-        self.check_review(steps["review 11 s later"], token)
+        self.check_review(after, token)
         self.put("serviceaccounts", "cart", uid="another")
         self.assertIn("does not match claim", self.review(token)["error"])
 
@@ -216,7 +220,8 @@ class RightsTest(AccessTestCase):
                                       "verbs": ["get", "list"]}],
                   [{"kind": "ServiceAccount", "name": "web"}], "tok")
         self.bind("Role", "named", [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"],
-                                     "resourceNames": ["weft-root"]}], [{"kind": "User", "name": web.name}], "tok")
+                                     "resourceNames": ["weft-root"]}],
+                  [{"kind": "User", "name": web.name}], "tok")
         self.bind("ClusterRole", "nodes", [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["watch"]}],
                   [{"kind": "Group", "name": "system:authenticated"}])
         for verb, resource, namespace, name, expected in (
@@ -224,7 +229,8 @@ class RightsTest(AccessTestCase):
                 ("watch", "pods", "tok", "", False), ("get", "pods", "other", "a", False),
                 ("list", "pods", "", "", False), ("get", "pods/log", "tok", "a", False),
                 ("get", "deployments/scale", "tok", "a", True), ("get", "secrets", "tok", "a", False),
-                ("patch", "configmaps", "tok", "weft-root", True), ("patch", "configmaps", "tok", "else", False),
+                ("patch", "configmaps", "tok", "weft-root", True),
+                ("patch", "configmaps", "tok", "else", False),
                 ("create", "configmaps", "tok", "", False), ("watch", "nodes", "", "", True),
                 ("watch", "nodes", "tok", "", True), ("get", "nodes", "", "n1", False)):
             with self.subTest(f"{verb} {resource} {namespace}/{name}"):
@@ -240,16 +246,31 @@ class RightsTest(AccessTestCase):
 
     def test_discovery_is_for_everybody_who_is_known(self):
         known, masters = User("ann", groups=("system:authenticated",)), User("m", groups=("system:masters",))
-        for user, path, expected in ((known, "/apis/split.smi-spec.io/v1alpha3", True), (ANONYMOUS, "/apis", False),
-                                     (ANONYMOUS, "/version", True), (ANONYMOUS, "/readyz", True),
-                                     (known, "/metrics", False), (masters, "/metrics", True)):
+        for user, path, expected in ((known, "/apis/split.smi-spec.io/v1alpha3", True),
+                                     (ANONYMOUS, "/apis", False), (ANONYMOUS, "/version", True),
+                                     (ANONYMOUS, "/readyz", True), (known, "/metrics", False),
+                                     (masters, "/metrics", True)):
             with self.subTest(f"{user.name} {path}"):
-                self.assertEqual(self.authorizer.authorize(user, "get", "", "", "", "", "", path)[0], expected)
+                allowed, _ = self.authorizer.authorize(user, "get", "", "", "", "", "", path)
+                self.assertEqual(allowed, expected)
+
+    def test_acting_as_somebody_else_is_a_right_of_its_own(self):
+        admin, ann = User("admin", groups=("system:masters",)), User("ann", groups=("system:authenticated",))
+        headers = {"impersonate-user": "system:serviceaccount:tok:web"}
+        web = impersonated(admin, headers, self.authorizer)
+        self.assertEqual(web.groups, ("system:serviceaccounts", "system:serviceaccounts:tok",
+                                      "system:authenticated"))
+        self.assertIs(impersonated(ann, {}, self.authorizer), ann)
+        with self.assertRaises(StatusError) as raised:
+            impersonated(ann, headers, self.authorizer)
+        self.assertEqual(raised.exception.message,
+                         'serviceaccounts "web" is forbidden: User "ann" cannot impersonate resource '
+                         '"serviceaccounts" in API group "" in the namespace "tok"')
 
     def test_access_reviews_are_answered_as_recorded(self):
         users = {"Bearer admin-token": "admin", "Bearer user-token": "user"}
-        for name in ("selfsubjectaccessreview-allowed", "selfsubjectaccessreview-denied", "subjectaccessreview",
-                     "selfsubjectreview"):
+        for name in ("selfsubjectaccessreview-allowed", "selfsubjectaccessreview-denied",
+                     "subjectaccessreview", "selfsubjectreview"):
             with self.subTest(name):
                 recorded = recording(f"auth/{name}.json")
                 request = recorded["request"]

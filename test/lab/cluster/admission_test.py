@@ -18,7 +18,9 @@ _GROUP = "admissionregistration.k8s.io"
 _PODS = Resource("", "v1", "pods", "Pod", True)
 _SPLITS = Resource("split.smi-spec.io", "v1alpha3", "trafficsplits", "TrafficSplit", True)
 _ADMIN = User("admin", "admin", ("system:masters", "system:authenticated"))
-_RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "*"}
+_RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+         "scope": "*"}
+_WEBHOOK = {"sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 2}
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -46,6 +48,7 @@ class AdmissionTestCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.authority = Authority()
+        cls.bundle = base64.b64encode(cls.authority.pem).decode()
         cls.context = cls.authority.context("127.0.0.1", "weft-injector.weft-system.svc")
 
     def setUp(self):
@@ -72,20 +75,21 @@ class AdmissionTestCase(unittest.TestCase):
 
     def configure(self, server, *webhooks, name="weft-injector", kind="mutating"):
         """Stores a configuration of webhooks at a server; each one's fields go before the defaults."""
-        configured = [{"name": "inject.weft.io", "rules": [_RULE], "sideEffects": "None", "failurePolicy": "Fail",
-                       "admissionReviewVersions": ["v1"], "timeoutSeconds": 2,
-                       "clientConfig": {"url": f"https://127.0.0.1:{server.port}{each.pop('path', '/inject')}",
-                                        "caBundle": base64.b64encode(self.authority.pem).decode()}, **each}
-                      for each in copy.deepcopy(webhooks) or ({},)]
-        self.objects.put(_GROUP, f"{kind}webhookconfigurations", {"metadata": {"name": name}, "webhooks": configured})
+        configured = []
+        for each in copy.deepcopy(webhooks) or ({},):
+            url = f"https://127.0.0.1:{server.port}{each.pop('path', '/inject')}"
+            configured.append({"name": "inject.weft.io", "rules": [_RULE], "failurePolicy": "Fail",
+                               "clientConfig": {"url": url, "caBundle": self.bundle}, **_WEBHOOK, **each})
+        self.objects.put(_GROUP, f"{kind}webhookconfigurations",
+                         {"metadata": {"name": name}, "webhooks": configured})
 
     def admit(self, stored=None, operation="CREATE", resource=_PODS, old=None, **fields):
         stored = pod() if stored is None and operation != "DELETE" else stored
         metadata = (stored or old)["metadata"]
         options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}
-        admission = Admission(operation, resource, metadata.get("namespace", ""), metadata.get("name", ""), stored,
-                              old, **{"options": options, "dry_run": False, "user": _ADMIN, **fields})
-        return self.chain.admit(admission, settle)
+        fields = {"options": options, "dry_run": False, "user": _ADMIN, **fields}
+        return self.chain.admit(Admission(operation, resource, metadata.get("namespace", ""),
+                                          metadata.get("name", ""), stored, old, **fields), settle)
 
     def refusal(self, *args, **fields):
         """The Status that the user reads."""
@@ -132,7 +136,8 @@ class AnswerTest(AdmissionTestCase):
         if client["status"] == 201:
             admitted, warnings = self.admit()
             self.assertEqual(len(admitted["spec"]["containers"]), 1)
-            self.assertEqual([f'299 - "{warning}"' for warning in warnings], client["headers"].get("Warning", []))
+            self.assertEqual([f'299 - "{warning}"' for warning in warnings],
+                             client["headers"].get("Warning", []))
         else:
             # The uid is another one in each call, and so is the port.
             got, expected = (re.sub(r'response.uid=\\+"[0-9a-f-]+', "response.uid=", json.dumps(each))
@@ -143,17 +148,19 @@ class AnswerTest(AdmissionTestCase):
 
     def test_webhooks_that_cannot_be_reached_are_told_apart(self):
         other = Authority("another")
-        contexts = {"connection refused": None, "unknown authority (caBundle of another CA)":
-                    other.context("127.0.0.1"), "certificate for another name": self.authority.context("other.example"),
+        past = datetime.datetime(2021, 1, 1)
+        contexts = {"connection refused": None,
+                    "unknown authority (caBundle of another CA)": other.context("127.0.0.1"),
+                    "certificate for another name": self.authority.context("other.example"),
                     "certificate without subjectAltName": self.authority.context(),
-                    "expired certificate": self.authority.context("127.0.0.1",
-                                                                  until=datetime.datetime(2021, 1, 1))}
+                    "expired certificate": self.authority.context("127.0.0.1", until=past)}
         for step in recording("admission/unreachable-and-tls.json")["steps"]:
             with self.subTest(f"{step['case']} {step['failurePolicy']}"):
                 server = self.serve(lambda path, review: {"allowed": True}, contexts[step["case"]])
                 if contexts[step["case"]] is None:
                     server.close()
-                self.configure(server, {"name": "tls.weft.io", "path": "/x", "failurePolicy": step["failurePolicy"]})
+                self.configure(server, {"name": "tls.weft.io", "path": "/x",
+                                        "failurePolicy": step["failurePolicy"]})
                 if step["failurePolicy"] == "Ignore":
                     self.admit()
                     continue
@@ -170,7 +177,8 @@ class RequestTest(AdmissionTestCase):
     """What webhooks are asked."""
 
     def test_reviews_are_the_recorded_bytes(self):
-        for name, operation, resource in (("mutate-bare-pod", "CREATE", _PODS), ("mutate-dry-run", "CREATE", _PODS),
+        for name, operation, resource in (("mutate-bare-pod", "CREATE", _PODS),
+                                          ("mutate-dry-run", "CREATE", _PODS),
                                           ("mutate-pod-generate-name", "CREATE", _PODS),
                                           ("mutate-deployment-pod", "CREATE", _PODS),
                                           ("validate-create-allowed", "CREATE", _SPLITS),
@@ -191,8 +199,8 @@ class RequestTest(AdmissionTestCase):
         self.objects.put("", "namespaces", {"metadata": {"name": metadata["namespace"]}})
         user = User(asked["userInfo"]["username"], asked["userInfo"].get("uid", ""),
                     tuple(asked["userInfo"]["groups"]), asked["userInfo"].get("extra", {}))
-        self.admit(asked["object"], operation, resource, asked["oldObject"], user=user, dry_run=asked["dryRun"],
-                   options=asked["options"])
+        self.admit(asked["object"], operation, resource, asked["oldObject"], user=user,
+                   dry_run=asked["dryRun"], options=asked["options"])
         (_, called, headers, body), = server.seen
         self.assertEqual(called, recorded["path"])
         self.assertEqual({**headers, "Host": ""}, {**recorded["headers"], "Host": ""})
@@ -218,7 +226,8 @@ class RequestTest(AdmissionTestCase):
         server = self.serve(lambda path, review: {"allowed": True})
         self.objects.put("", "services", {
             "metadata": {"name": "weft-injector", "namespace": "weft-system"},
-            "spec": {"clusterIP": "127.96.15.2", "ports": [{"name": "https", "port": 443, "targetPort": "web"}]}})
+            "spec": {"clusterIP": "127.96.15.2",
+                     "ports": [{"name": "https", "port": 443, "targetPort": "web"}]}})
         self.put_slice(server.port, ready=True)
         self.configure_service(443)
         self.admit()
@@ -230,7 +239,8 @@ class RequestTest(AdmissionTestCase):
         service = {"metadata": {"name": "weft-injector", "namespace": "weft-system"},
                    "spec": {"clusterIP": "127.96.15.2", "ports": [{"name": "https", "port": 443}]}}
         self.objects.put("", "services", service)
-        wrong_name = self.serve(lambda path, review: {"allowed": True}, self.authority.context("other.example"))
+        wrong_name = self.serve(lambda path, review: {"allowed": True},
+                                self.authority.context("other.example"))
         for case, step in steps.items():
             if step["client"]["status"] != 201:
                 with self.subTest(case):
@@ -248,10 +258,10 @@ class RequestTest(AdmissionTestCase):
 
     def configure_service(self, port, name="weft-injector"):
         reference = {"name": name, "namespace": "weft-system", "path": "/inject", "port": port}
-        bundle = base64.b64encode(self.authority.pem).decode()
-        self.objects.put(_GROUP, "mutatingwebhookconfigurations", {"metadata": {"name": "weft-injector"}, "webhooks": [
-            {"name": "inject.weft.io", "rules": [_RULE], "sideEffects": "None", "admissionReviewVersions": ["v1"],
-             "timeoutSeconds": 2, "clientConfig": {"service": reference, "caBundle": bundle}}]})
+        webhook = {"name": "inject.weft.io", "rules": [_RULE], **_WEBHOOK,
+                   "clientConfig": {"service": reference, "caBundle": self.bundle}}
+        self.objects.put(_GROUP, "mutatingwebhookconfigurations",
+                         {"metadata": {"name": "weft-injector"}, "webhooks": [webhook]})
 
 
 class ChainTest(AdmissionTestCase):
@@ -261,7 +271,8 @@ class ChainTest(AdmissionTestCase):
         recorded = recording("admission/reinvocation.json")["webhookCalls"]
         answers = [call["response"]["body"]["response"] for call in recorded]
         server = self.serve(lambda path, review: {**without(answers[len(server.seen) - 1], "uid")})
-        self.configure(server, {"name": "first.weft.io", "path": "/first", "reinvocationPolicy": "IfNeeded"}, name="a")
+        self.configure(server, {"name": "first.weft.io", "path": "/first",
+                                "reinvocationPolicy": "IfNeeded"}, name="a")
         self.configure(server, {"name": "second.weft.io", "path": "/second"}, name="b")
         admitted, _ = self.admit(pod("re"))
         self.assertEqual([call[1] for call in server.seen], [call["request"]["path"] for call in recorded])
@@ -284,8 +295,8 @@ class ChainTest(AdmissionTestCase):
 
     def test_validating_webhooks_see_the_final_object_and_all_warn(self):
         added = {"op": "add", "path": "/metadata/labels", "value": {"mesh": "yes"}}
-        mutating = self.serve(lambda path, review: {"allowed": True, "patchType": "JSONPatch", "patch": patch(added),
-                                                    "warnings": ["mutated"]})
+        mutating = self.serve(lambda path, review: {"allowed": True, "patchType": "JSONPatch",
+                                                    "patch": patch(added), "warnings": ["mutated"]})
         validating = self.serve(lambda path, review: {"allowed": True, "warnings": [path]})
         self.configure(mutating, {})
         self.configure(validating, {"name": "a.weft.io", "path": "/a"}, {"name": "b.weft.io", "path": "/b"},
@@ -319,7 +330,7 @@ class ChainTest(AdmissionTestCase):
     def test_a_custom_resource_is_shown_in_the_version_that_the_rule_names(self):
         self.objects.put("apiextensions.k8s.io", "customresourcedefinitions", {
             "metadata": {"name": "trafficsplits.split.smi-spec.io"},
-            "spec": {"versions": [{"name": "v1alpha1", "served": True}, {"name": "v1alpha3", "served": True}]}})
+            "spec": {"versions": [{"name": name, "served": True} for name in ("v1alpha1", "v1alpha3")]}})
         server = self.serve(lambda path, review: {"allowed": True})
         rule = {"apiGroups": ["split.smi-spec.io"], "apiVersions": ["v1alpha3"], "operations": ["*"],
                 "resources": ["trafficsplits"]}
@@ -334,7 +345,8 @@ class ChainTest(AdmissionTestCase):
                 self.assertEqual(len(server.seen), 1)
         request = json.loads(server.seen[0][3])["request"]
         self.assertEqual(request["object"]["apiVersion"], "split.smi-spec.io/v1alpha3")
-        self.assertEqual((request["kind"]["version"], request["requestKind"]["version"]), ("v1alpha3", "v1alpha1"))
+        self.assertEqual((request["kind"]["version"], request["requestKind"]["version"]),
+                         ("v1alpha3", "v1alpha1"))
 
     def test_a_dry_run_calls_only_webhooks_without_side_effects(self):
         server = self.serve(lambda path, review: {"allowed": True})
@@ -349,7 +361,8 @@ class ChainTest(AdmissionTestCase):
         server = self.serve(lambda path, review: {"allowed": False})
         rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
         self.configure(server, {"rules": [rule]}, kind="validating")
-        resource = Resource(_GROUP, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False)
+        resource = Resource(_GROUP, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
+                            False)
         stored = {"kind": resource.kind, "apiVersion": f"{_GROUP}/v1", "metadata": {"name": "x"}}
         self.assertEqual(self.admit(stored, resource=resource)[1], [])
 

@@ -11,6 +11,7 @@ import sys
 
 from lab.cluster.access.admission import AdmissionChain
 from lab.cluster.access.authentication import Authentication, StaticTokens
+from lab.cluster.access.impersonation import impersonated
 from lab.cluster.access.issuer import Issuer
 from lab.cluster.access.kubelet import Kubelet
 from lab.cluster.access.rbac import Authorizer
@@ -35,7 +36,8 @@ class Access:
         self._issuer = Issuer(self.tokens.key, options.server_url)
 
     def authenticate(self, headers, client_cert):
-        return self._authentication.user(headers, client_cert)
+        user = self._authentication.user(headers, client_cert)
+        return user and impersonated(user, headers, self._authorizer)
 
     def authorize(self, user, verb, group, resource, subresource, namespace, name, path):
         return self._authorizer.authorize(user, verb, group, resource, subresource, namespace, name, path)

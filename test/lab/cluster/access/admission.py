@@ -49,16 +49,17 @@ class AdmissionChain:
                 again |= set(called)
             if invocation.webhook.get("reinvocationPolicy") == "IfNeeded":
                 called.append(invocation.id)
-        # What the server adds to a webhook's additions is a change for everybody, that webhook included. There is
-        # a second pass and never a third.
+        # What the server adds to a webhook's additions is a change for everybody, that webhook included.
+        # There is a second pass and never a third.
         for invocation in invocations:
             if invocation.id in (called if server_added else again):
                 current, _ = self._call_mutating(invocation, admission, current, settle, warnings)
         return current
 
     def _call_mutating(self, invocation, admission, current, settle, warnings):
-        """(object after one webhook, whether the server had to add to it). Raises StatusError if the webhook refuses
-        or if its failure must not pass."""
+        """(object after one webhook, whether the server had to add to it).
+
+        Raises StatusError if the webhook refuses or if its failure must not pass."""
         try:
             response = self._call(invocation, admission, current, warnings)
             if not response.get("allowed"):
@@ -83,10 +84,10 @@ class AdmissionChain:
     def _validate(self, admission, current, warnings):
         invocations = self._invocations("validatingwebhookconfigurations", admission)
         # All are asked at the same time; the first of them that refuses, in order, gives the answer.
-        calls = [(invocation, [], self._validating.submit(self._call_validating, invocation, admission, current))
-                 for invocation in invocations]
+        futures = [self._validating.submit(self._call_validating, invocation, admission, current)
+                   for invocation in invocations]
         refusals = []
-        for invocation, _, future in calls:
+        for future in futures:
             try:
                 warnings += future.result()
             except StatusError as refusal:
@@ -110,7 +111,8 @@ class AdmissionChain:
         if admission.dry_run:
             for invocation in invocations:
                 if invocation.webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
-                    raise bad_request(f'admission webhook "{invocation.webhook["name"]}" does not support dry run')
+                    raise bad_request(f'admission webhook "{invocation.webhook["name"]}" does not support '
+                                      "dry run")
         return invocations
 
     def _call(self, invocation, admission, current, warnings):
@@ -156,4 +158,5 @@ def _mounts(stored):
     if not isinstance(spec, dict):
         return None
     containers = (spec.get("initContainers") or []) + (spec.get("containers") or [])
-    return [len(container.get("volumeMounts") or []) for container in containers if isinstance(container, dict)]
+    return [len(container.get("volumeMounts") or []) for container in containers
+            if isinstance(container, dict)]

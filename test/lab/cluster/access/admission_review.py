@@ -1,4 +1,4 @@
-"""One AdmissionReview (admission.k8s.io/v1): the request to a webhook, its answer, and what can be wrong with it."""
+"""One AdmissionReview (admission.k8s.io/v1): what a webhook is asked, its answer, and its faults."""
 
 import base64
 import binascii
@@ -26,8 +26,9 @@ def encode(request):
 
 
 def request_for(admission, resource, current):
-    """The request part of a review. `resource` is in the version that the webhook asks for, `current` the object as
-    the webhooks before have left it."""
+    """The request part of a review.
+
+    `resource` is in the version that the webhook asks for, `current` the object as others before left it."""
     asked = admission.resource
     request = {"uid": str(uuid.uuid4()), "kind": _kind(resource), "resource": _resource(resource)}
     if resource.subresource:
@@ -140,7 +141,8 @@ _HTTP_WORDS = {
     415: "the body of the request was in an unknown format",
     429: "the server has received too many requests and has asked us to try again later",
     503: "the server is currently unable to handle the request",
-    504: "the server was unable to return a response in the time allotted, but may still be processing the request",
+    504: "the server was unable to return a response in the time allotted, but may still be processing the "
+         "request",
 }
 
 

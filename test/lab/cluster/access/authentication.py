@@ -47,7 +47,7 @@ class Authentication:
         self._static_tokens = static_tokens
 
     def user(self, headers, client_cert):
-        """The caller; ANONYMOUS without credentials, None with bad ones. A certificate goes before a token."""
+        """The caller; ANONYMOUS without credentials, None with bad ones. Certificates go before tokens."""
         if client_cert is not None:
             user = _certificate_user(client_cert)
             if user is not None:

@@ -15,11 +15,12 @@ class CertificateProblem(Exception):
 
 
 def check_name(der, name):
-    """Raises CertificateProblem unless the certificate's subjectAltName has `name`, a DNS name or an address."""
+    """Raises CertificateProblem unless the subjectAltName has `name`, a DNS name or an address."""
     try:
         names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
             x509.SubjectAlternativeName).value
-        dns_names, addresses = names.get_values_for_type(x509.DNSName), names.get_values_for_type(x509.IPAddress)
+        dns_names = names.get_values_for_type(x509.DNSName)
+        addresses = names.get_values_for_type(x509.IPAddress)
         absent = False
     except x509.ExtensionNotFound:
         dns_names, addresses, absent = [], [], True
@@ -29,7 +30,8 @@ def check_name(der, name):
         _check_dns_name(name, dns_names, absent)
         return
     if not addresses:
-        raise CertificateProblem(f"cannot validate certificate for {name} because it doesn't contain any IP SANs")
+        raise CertificateProblem(
+            f"cannot validate certificate for {name} because it doesn't contain any IP SANs")
     if address not in addresses:
         raise CertificateProblem(f"certificate is valid for {', '.join(map(str, addresses))}, not {name}")
 
@@ -52,8 +54,9 @@ def _dns_matches(pattern, name):
 
 
 def verification_problem(error, connect, server_name):
-    """Why OpenSSL refused the chain. `connect` gives another connection, to read the dates that OpenSSL keeps to
-    itself."""
+    """Why OpenSSL refused the chain.
+
+    `connect` gives another connection, to read the dates that OpenSSL keeps to itself."""
     if error.verify_code not in (_NOT_YET_VALID, _EXPIRED):
         return "certificate signed by unknown authority"
     words = "certificate has expired or is not yet valid"

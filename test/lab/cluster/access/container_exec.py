@@ -63,8 +63,9 @@ class Execution:
             self._stdin = terminal
             return [(os.dup(terminal), _STDOUT)]
         wanted = subprocess.PIPE if self._with_stdin else subprocess.DEVNULL
-        self._process = subprocess.Popen(self._argv, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                         env=self._environment, start_new_session=True)
+        self._process = subprocess.Popen(
+            self._argv, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment,
+            start_new_session=True)
         if self._with_stdin:
             self._stdin = os.dup(self._process.stdin.fileno())
             self._process.stdin.close()

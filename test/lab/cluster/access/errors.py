@@ -31,5 +31,14 @@ def internal(message):
                        {"causes": [{"message": message}]})
 
 
+def forbidden(user, verb, group, resource, namespace, name, reason=""):
+    subject = _qualified(group, resource) + (f' "{name}"' if name else "")
+    scope = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    details = {"name": name, "group": group, "kind": resource}
+    return StatusError(403, "Forbidden", f'{subject} is forbidden: User "{user.name}" cannot {verb} resource '
+                       f'"{resource}" in API group "{group}" {scope}{": " if reason else ""}{reason}',
+                       {key: value for key, value in details.items() if value})
+
+
 def _qualified(group, name):
     return f"{name}.{group}" if group else name

@@ -18,8 +18,8 @@ class Issuer:
         return {"/.well-known/openid-configuration": self._configuration, "/openid/v1/jwks": self._keys}
 
     def _configuration(self, call):
-        return Answer(200, {"issuer": ISSUER, "jwks_uri": self._jwks_uri, "response_types_supported": ["id_token"],
-                            "subject_types_supported": ["public"],
+        return Answer(200, {"issuer": ISSUER, "jwks_uri": self._jwks_uri,
+                            "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
                             "id_token_signing_alg_values_supported": ["RS256"]}, headers=dict(_CACHED))
 
     def _keys(self, call):

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902) as webhooks answer it, with the words a real API server has for what does not apply."""
+"""JSON Patch (RFC 6902) as webhooks answer it; what does not apply is told as a real API server tells it."""
 
 import copy
 
@@ -67,7 +67,8 @@ def _replace(document, operation, path):
             parent[_index(key, len(parent) - 1)] = copy.deepcopy(operation.get("value"))
             return document
     except _Missing as error:
-        raise DoesNotApply(f"replace operation does not apply: doc is missing key: {path}: {error}") from error
+        raise DoesNotApply(f"replace operation does not apply: doc is missing key: {path}: {error}"
+                           ) from error
     if key not in parent:
         raise DoesNotApply(f"replace operation does not apply: doc is missing key: {path}: missing value")
     parent[key] = copy.deepcopy(operation.get("value"))
@@ -99,7 +100,8 @@ def _test(document, operation, path):
     return document
 
 
-_OPERATIONS = {"add": _add, "remove": _remove, "replace": _replace, "move": _move, "copy": _copy, "test": _test}
+_OPERATIONS = {"add": _add, "remove": _remove, "replace": _replace, "move": _move, "copy": _copy,
+               "test": _test}
 
 
 def _from(operation, name):

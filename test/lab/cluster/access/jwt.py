@@ -21,7 +21,7 @@ class BadSignature(Exception):
 
 
 class SigningKey:
-    """The RSA key of the cluster's service account tokens, kept in a file so that tokens outlive the server."""
+    """The RSA key of the cluster's service account tokens, in a file so that tokens outlive the server."""
 
     def __init__(self, path):
         if not os.path.exists(path):
@@ -55,7 +55,8 @@ class SigningKey:
         if header.get("alg") != "RS256":
             raise BadSignature(f"signature algorithm {header.get('alg')!r}")
         try:
-            self._key.public_key().verify(decode(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+            self._key.public_key().verify(decode(signature), signed.encode(), padding.PKCS1v15(),
+                                          hashes.SHA256())
         except InvalidSignature as error:
             raise BadSignature("wrong signature") from error
 

@@ -12,8 +12,9 @@ from lab.cluster.node import layout
 
 
 class Kubelet:
-    """`node_namespace` is the node's network namespace, or "" where pods are reached without one; `node_directory`
-    has the node's files (node/layout.py), or is "" if there is no node."""
+    """`node_namespace` is the node's network namespace, or "" where pods are reached without one.
+
+    `node_directory` has the node's files (node/layout.py), or is "" if there is no node."""
 
     def __init__(self, cluster, node_namespace, node_directory, log):
         self._cluster = cluster
@@ -59,9 +60,10 @@ class Kubelet:
             return network.connect(inside, "127.0.0.1", port)
         except OSError as error:
             words = (error.strerror or str(error)).lower()
-            raise OSError(f"error forwarding port {port} to pod {metadata['name']}, uid {metadata['uid']}: failed "
-                          f'to connect to localhost:{port} inside namespace "{inside or self._node_namespace}": '
-                          f"dial tcp4 127.0.0.1:{port}: connect: {words}") from error
+            raise OSError(f"error forwarding port {port} to pod {metadata['name']}, uid {metadata['uid']}: "
+                          f"failed to connect to localhost:{port} inside namespace "
+                          f'"{inside or self._node_namespace}": dial tcp4 127.0.0.1:{port}: connect: {words}'
+                          ) from error
 
     def execute(self, call):
         """Takes the connection over, for a WebSocket with channels."""
@@ -74,8 +76,8 @@ class Kubelet:
             raise StatusError(500, "InternalError", "Internal error occurred: unable to upgrade connection: "
                               f'container not found ("{_container_name(call, pod)}")')
         socket = _web_socket(call, PROTOCOLS)
-        Execution(socket, [*container["enter"], *command], _environment_of(container["pid"]), _flag(call, "tty"),
-                  _flag(call, "stdin")).run()
+        Execution(socket, [*container["enter"], *command], _environment_of(container["pid"]),
+                  tty=_flag(call, "tty"), with_stdin=_flag(call, "stdin")).run()
         socket.close()
 
     def container_log(self, call):
@@ -85,8 +87,8 @@ class Kubelet:
             raise bad_request("the lab keeps no times of log lines: timestamps and since are not supported")
         path = self._container_state(call, pod)["previous_log" if _flag(call, "previous") else "log"]
         if path is None:
-            raise bad_request(f'previous terminated container "{_container_name(call, pod)}" in pod "{call.name}" '
-                              "not found")
+            raise bad_request(f'previous terminated container "{_container_name(call, pod)}" in pod '
+                              f'"{call.name}" not found')
         tail, limit = _number(call, "tailLines"), _number(call, "limitBytes")
         if not _flag(call, "follow"):
             return Answer(200, container_log.read(path, tail, limit), "text/plain")
@@ -132,7 +134,8 @@ class Kubelet:
         name = _container_name(call, pod)
         state = self._state(pod)
         if state is None or name not in state["containers"]:
-            raise bad_request(f'container "{name}" in pod "{call.name}" is waiting to start: ContainerCreating')
+            raise bad_request(f'container "{name}" in pod "{call.name}" is waiting to start: '
+                              "ContainerCreating")
         return state["containers"][name]
 
 

@@ -16,7 +16,7 @@ def connect(namespace, address, port, timeout=_DIAL_SECONDS):
 
 
 def namespace_with_address(address, prefix):
-    """The network namespace among those whose name starts with `prefix` that has the address; None if none has.
+    """The network namespace with that address, among those whose name starts with `prefix`, or None.
 
     Only there a socket can be bound to it, which asks nothing of whoever made the namespace.
     """

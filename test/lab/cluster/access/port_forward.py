@@ -1,7 +1,8 @@
-"""The far end of `kubectl port-forward`: SPDY streams in pairs, each pair a TCP connection to a port of the pod.
+"""The far end of `kubectl port-forward`: SPDY streams in pairs, each pair a TCP connection to a pod's port.
 
-For every local connection the client opens two streams with the same `requestid`: an error stream, on which only
-we write, and a data stream. Both end when the pod's side has ended; what went wrong is told on the error stream.
+For every local connection the client opens two streams with the same `requestid`: an error stream, on which
+only we write, and a data stream. Both end when the pod's side has ended; what went wrong is told on the error
+stream.
 """
 
 import queue
@@ -81,7 +82,8 @@ class PortForward:
     def _open(self, stream, headers):
         kind, request = headers.get("streamtype"), headers.get("requestid")
         port = headers.get("port", "")
-        if kind not in ("error", "data") or request is None or not port.isdigit() or not 0 < int(port) < 65536:
+        valid = port.isdigit() and 0 < int(port) < 65536
+        if kind not in ("error", "data") or request is None or not valid:
             self._log(f"port-forward: a stream with headers {headers}")
             self._connection.reset(stream, spdy.CANCEL)
             return
@@ -102,25 +104,30 @@ class PortForward:
 
     def _forward(self, pair):
         try:
-            try:
-                pair.socket = self._dial(pair.port)
-            except OSError as error:
-                self._connection.send(pair.error_stream, str(error).encode(), fin=True)
-                self._connection.send(pair.data_stream, b"", fin=True)
-                return
-            threading.Thread(target=_write_to_pod, args=(pair,), daemon=True).start()
-            try:
-                while piece := pair.socket.recv(_PIECE):
-                    self._connection.send(pair.data_stream, piece)
-            except ConnectionResetError:
-                pass  # told to the client as an end, as kubelet does
-            self._connection.send(pair.error_stream, b"", fin=True)
-            self._connection.send(pair.data_stream, b"", fin=True)
-        except OSError:
-            pass  # the session is gone
-        finally:
+            pair.socket = self._dial(pair.port)
+        except OSError as error:
+            self._end_streams(pair, str(error).encode())
             self._forget(pair)
-            _end(pair)
+            return
+        writer = threading.Thread(target=_write_to_pod, args=(pair,), daemon=True)
+        writer.start()
+        try:
+            while piece := pair.socket.recv(_PIECE):
+                self._connection.send(pair.data_stream, piece)
+        except (OSError, EOFError):
+            pass  # told to the client, if there still is one, as an end; kubelet does so too
+        self._end_streams(pair)
+        self._forget(pair)
+        _end(pair)
+        writer.join()
+        pair.socket.close()
+
+    def _end_streams(self, pair, error=b""):
+        try:
+            self._connection.send(pair.error_stream, error, fin=True)
+            self._connection.send(pair.data_stream, b"", fin=True)
+        except (OSError, EOFError):
+            pass  # the session is gone
 
     def _forget(self, pair):
         with self._lock:

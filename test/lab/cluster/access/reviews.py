@@ -53,7 +53,8 @@ class Reviews:
         except Untrusted as error:
             reason = f"[invalid bearer token, {error}]" if str(error) else "invalid bearer token"
             status = {"user": {}, "error": reason}
-        return _created(_AUTHENTICATION, "TokenReview", {}, _without_empty(spec, ("token", "audiences")), status)
+        spec = _without_empty(spec, ("token", "audiences"))
+        return _created(_AUTHENTICATION, "TokenReview", {}, spec, status)
 
     def review_self(self, call):
         content = {"kind": "SelfSubjectReview", "apiVersion": f"{_AUTHENTICATION}/v1",
@@ -79,8 +80,8 @@ class Reviews:
         resource = _without_empty(spec.get("resourceAttributes") or {}, _RESOURCE_ATTRIBUTES)
         path = _without_empty(spec.get("nonResourceAttributes") or {}, _PATH_ATTRIBUTES)
         if bool(resource) == bool(path):
-            raise invalid(_AUTHORIZATION, kind, "", "spec.resourceAttributes", "Invalid value: null: exactly one "
-                          "of nonResourceAttributes or resourceAttributes must be specified")
+            raise invalid(_AUTHORIZATION, kind, "", "spec.resourceAttributes", "Invalid value: null: exactly "
+                          "one of nonResourceAttributes or resourceAttributes must be specified")
         asked = resource or path
         allowed, reason = self._authorizer.authorize(
             user, asked.get("verb", ""), resource.get("group", ""), resource.get("resource", ""),

@@ -37,13 +37,13 @@ CLUSTER_ROLES = {
         {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
         {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]}],
     "system:discovery": [
-        {"nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*",
-                             "/readyz", "/version", "/version/"], "verbs": ["get"]}],
+        {"nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi",
+                             "/openapi/*", "/readyz", "/version", "/version/"], "verbs": ["get"]}],
     "system:public-info-viewer": [
         {"nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"], "verbs": ["get"]}],
     "system:basic-user": [
-        {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
-         "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "verbs": ["create"],
+         "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]},
         {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]}],
     "system:service-account-issuer-discovery": [
         {"nonResourceURLs": ["/.well-known/openid-configuration", "/.well-known/openid-configuration/",

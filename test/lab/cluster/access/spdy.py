@@ -16,12 +16,14 @@ CANCEL, INTERNAL_ERROR = 5, 6
 MAXIMUM_FRAME = 1 << 20
 MAXIMUM_HEADER_BYTES = 64 * 1024
 
-_WORDS = """options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges
-age allow authorization cache-control connection content-base content-encoding content-language content-length
+_WORDS = """
+options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age
+allow authorization cache-control connection content-base content-encoding content-language content-length
 content-location content-md5 content-range content-type date etag expect expires from host if-match
 if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma
 proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade
-user-agent vary via warning www-authenticate method get status""".split()
+user-agent vary via warning www-authenticate method get status
+""".split()
 _WORDS += ["200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"]
 _TAIL = (
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Author"
@@ -30,7 +32,7 @@ _TAIL = (
     "g Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,image/jpg,"
     "image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,def"
     "late,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.")
-# The zlib dictionary of the draft's section 2.6.10.1: words with their lengths, then a run of frequent values.
+# The zlib dictionary of the draft's section 2.6.10.1: words with their lengths, then frequent values.
 DICTIONARY = b"".join(struct.pack(">I", len(word)) + word.encode() for word in _WORDS) + _TAIL.encode()
 
 
@@ -48,7 +50,8 @@ class HeaderBlocks:
     def encode(self, headers):
         block = struct.pack(">I", len(headers))
         for name, value in headers.items():
-            block += struct.pack(">I", len(name)) + name.encode() + struct.pack(">I", len(value)) + value.encode()
+            for text in (name, value):
+                block += struct.pack(">I", len(text)) + text.encode()
         return self._deflate.compress(block) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
 
     def decode(self, data):
@@ -80,8 +83,8 @@ def _string(block, position):
 class Connection:
     """Frames over a byte stream.
 
-    `read_exactly(count)` returns so many bytes or raises EOFError; `write(data)` sends all. Reading belongs to one
-    thread; writing is safe from any.
+    `read_exactly(count)` returns so many bytes or raises EOFError; `write(data)` sends all. Reading
+    belongs to one thread; writing is safe from any.
     """
 
     def __init__(self, read_exactly, write):
@@ -91,9 +94,10 @@ class Connection:
         self._lock = threading.Lock()
 
     def read(self):
-        """The next frame as (kind, stream id, flags, content): ("syn", id, flags, headers), ("data", id, flags,
-        bytes), ("reset", id, 0, status), ("goaway", 0, 0, None). Pings are answered here; frames that carry nothing
-        for us are skipped."""
+        """The next frame as (kind, stream id, flags, content): ("syn", id, flags, headers),
+        ("data", id, flags, bytes), ("reset", id, 0, status), ("goaway", 0, 0, None).
+
+        Pings are answered here; frames that carry nothing for us are skipped."""
         while True:
             first, second = struct.unpack(">II", self._read_exactly(8))
             flags, length = second >> 24, second & 0xffffff

@@ -1,7 +1,7 @@
 """A TLS connection that one thread reads while others write.
 
-OpenSSL does not allow two threads inside one connection, so the socket never blocks: each call holds a lock only
-as long as OpenSSL works, and waits for the network outside of it.
+OpenSSL does not allow two threads inside one connection, so the socket never blocks: each call holds a lock
+only as long as OpenSSL works, and waits for the network outside of it.
 """
 
 import select
@@ -37,7 +37,7 @@ class Stream:
                 view = view[sent:]
 
     def peer_has_closed(self):
-        """Whether the peer has ended the connection; never waits. For connections on which it says nothing more."""
+        """Whether the peer, who has nothing more to say, has ended the connection; never waits."""
         try:
             with self._lock:
                 data, awaited = self._attempt(self._socket.recv, 65536)

@@ -71,8 +71,8 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "webhook")])
         builder = self._build(subject, key.public_key(), until)
         if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]),
-                                            False)
+            names = x509.SubjectAlternativeName([_general_name(name) for name in names])
+            builder = builder.add_extension(names, False)
         pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         pem += key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                  serialization.NoEncryption())
@@ -84,8 +84,8 @@ class Authority:
         return context
 
     def _build(self, subject, public_key, until):
-        return x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(
-            public_key).serial_number(x509.random_serial_number()).not_valid_before(_PAST).not_valid_after(until)
+        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(public_key)
+                .serial_number(x509.random_serial_number()).not_valid_before(_PAST).not_valid_after(until))
 
 
 def _general_name(name):
@@ -96,8 +96,10 @@ def _general_name(name):
 
 
 class Webhook:
-    """An HTTPS server at 127.0.0.1. `answer(path, review)` returns (status, content type, body) or None to close
-    the connection; `seen` has (connection number, path, headers, body bytes) of every call."""
+    """An HTTPS server at 127.0.0.1.
+
+    `answer(path, review)` returns (status, content type, body), or None to close the connection. `seen` has
+    (connection number, path, headers, body bytes) of every call."""
 
     def __init__(self, context, answer):
         self.seen = []

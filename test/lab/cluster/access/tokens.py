@@ -62,8 +62,10 @@ class Tokens:
         issued = int(self._now())
         token = self.key.sign({
             "aud": audiences, "exp": issued + seconds, "iat": issued, "iss": ISSUER, "jti": str(uuid.uuid4()),
-            "kubernetes.io": binding, "nbf": issued, "sub": f"system:serviceaccount:{namespace}:{account_name}"})
-        completed = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": _ordered(reference)}
+            "kubernetes.io": binding, "nbf": issued,
+            "sub": f"system:serviceaccount:{namespace}:{account_name}"})
+        completed = {"audiences": audiences, "expirationSeconds": seconds,
+                     "boundObjectRef": _ordered(reference)}
         return Issued(token, issued + seconds, completed, account["metadata"]["uid"])
 
     def _binding(self, namespace, account_name, reference):
@@ -80,8 +82,8 @@ class Tokens:
         if bound is None:
             raise not_found("", f"{kind.lower()}s", name)
         if uid and uid != bound["metadata"]["uid"]:
-            raise conflict(kind, name, f"the UID in the bound object reference ({uid}) does not match the UID in "
-                                       "record. The object might have been deleted and then recreated")
+            raise conflict(kind, name, f"the UID in the bound object reference ({uid}) does not match the "
+                                       "UID in record. The object might have been deleted and then recreated")
         if kind != "Pod":
             return {kind.lower(): _reference(bound)}
         if bound["spec"].get("serviceAccountName", "default") != account_name:
@@ -139,8 +141,8 @@ class Tokens:
         if stored is None:
             raise Untrusted("service account token has been invalidated")
         if stored["metadata"]["uid"] != reference["uid"]:
-            raise Untrusted(f"{kind} UID ({stored['metadata']['uid']}) does not match service account {kind} ref "
-                            f"claim ({reference['uid']})")
+            raise Untrusted(f"{kind} UID ({stored['metadata']['uid']}) does not match service account {kind} "
+                            f"ref claim ({reference['uid']})")
 
 
 def _user(claims):

@@ -1,4 +1,4 @@
-"""HTTPS calls to webhooks: where they are, whether their certificate is to be believed, connections kept open.
+"""HTTPS calls to webhooks: where they are, whether to believe their certificate, connections kept open.
 
 Errors read as a real API server prints them, since users and tests see them in kubectl.
 """
@@ -134,7 +134,8 @@ class WebhookClient:
             raise CallFailed(f"dial tcp {target.shown_address}: connect: connection refused")
         remaining = max(0.001, deadline - time.monotonic())
         try:
-            plain = network.connect(self._namespace, *random.choice(target.addresses), timeout=remaining)
+            address = random.choice(target.addresses)
+            plain = network.connect(self._namespace, *address, timeout=remaining)
         except TimeoutError as error:
             raise CallFailed("context deadline exceeded") from error
         except socket.gaierror as error:
@@ -148,9 +149,10 @@ class WebhookClient:
             secure = context.wrap_socket(plain, server_hostname=target.server_name)
         except ssl.SSLCertVerificationError as error:
             plain.close()
-            reread = lambda: network.connect(self._namespace, *random.choice(target.addresses), timeout=remaining)
-            raise CallFailed("tls: failed to verify certificate: x509: "
-                             + verification_problem(error, reread, target.server_name)) from error
+            problem = verification_problem(
+                error, lambda: network.connect(self._namespace, *address, timeout=remaining),
+                target.server_name)
+            raise CallFailed(f"tls: failed to verify certificate: x509: {problem}") from error
         except TimeoutError as error:
             plain.close()
             raise CallFailed("net/http: TLS handshake timeout") from error
@@ -211,10 +213,11 @@ def _url_target(url, ca_bundle, seconds):
 
 def _request(connection, target, body):
     parts = urllib.parse.urlsplit(target.url)
-    connection.putrequest("POST", f"{parts.path or '/'}?{parts.query}", skip_host=True, skip_accept_encoding=True)
-    for name, value in (("Host", target.host_header), ("User-Agent", _USER_AGENT), ("Content-Length", len(body)),
-                        ("Accept", "application/json, */*"), ("Content-Type", "application/json"),
-                        ("Accept-Encoding", "gzip")):
+    connection.putrequest("POST", f"{parts.path or '/'}?{parts.query}", skip_host=True,
+                          skip_accept_encoding=True)
+    for name, value in (("Host", target.host_header), ("User-Agent", _USER_AGENT),
+                        ("Content-Length", len(body)), ("Accept", "application/json, */*"),
+                        ("Content-Type", "application/json"), ("Accept-Encoding", "gzip")):
         connection.putheader(name, value)
     connection.endheaders(body)
     response = connection.getresponse()
@@ -236,7 +239,8 @@ def _context(ca_bundle):
         try:
             context.load_verify_locations(cadata=ca_bundle.decode())
         except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
-            raise CallFailed("unable to load root certificates: unable to parse bytes as PEM block") from error
+            raise CallFailed("unable to load root certificates: unable to parse bytes as PEM block"
+                             ) from error
     else:
         context.load_default_certs()
     return context

@@ -1,5 +1,6 @@
 """Which webhook is called for which write: rules, scope, selectors, equivalent versions."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Optional
 
@@ -75,9 +76,8 @@ class Matcher:
             return []
         definition = self._cluster.get(*_CRDS, "", f"{resource.resource}.{resource.group}")
         versions = (definition or {}).get("spec", {}).get("versions") or []
-        return [Resource(resource.group, version["name"], resource.resource, resource.kind, resource.namespaced,
-                         resource.subresource)
-                for version in versions if version.get("served") and version["name"] != resource.version]
+        return [dataclasses.replace(resource, version=version["name"]) for version in versions
+                if version.get("served") and version["name"] != resource.version]
 
     def _namespace_matches(self, selector, admission):
         if not selector:
@@ -99,7 +99,8 @@ class Matcher:
 def _rule_matches(rule, resource, admission):
     full = f"{resource.resource}/{resource.subresource}" if resource.subresource else resource.resource
     scope = rule.get("scope", "*")
-    return (_among(admission.operation, rule.get("operations")) and _among(resource.group, rule.get("apiGroups")) and
+    return (_among(admission.operation, rule.get("operations")) and
+            _among(resource.group, rule.get("apiGroups")) and
             _among(resource.version, rule.get("apiVersions")) and
             (scope == "*" or (scope == "Namespaced") == _is_namespaced(resource)) and
             any(_resource_matches(pattern, resource, full) for pattern in rule.get("resources") or []))

@@ -19,8 +19,8 @@ def accept_key(key):
 class WebSocket:
     """Messages over a byte stream.
 
-    `read_exactly(count)` returns so many bytes or raises EOFError; `write(data)` sends all. Reading belongs to one
-    thread; writing is safe from any.
+    `read_exactly(count)` returns so many bytes or raises EOFError; `write(data)` sends all. Reading
+    belongs to one thread; writing is safe from any.
     """
 
     def __init__(self, read_exactly, write):
@@ -31,7 +31,7 @@ class WebSocket:
         self._rest = b""
 
     def receive(self):
-        """The next message's bytes. Raises EOFError when the peer closes, breaks the protocol or goes away."""
+        """The next message's bytes. Raises EOFError if the peer closes, goes away or breaks the protocol."""
         message = b""
         while True:
             final, opcode, payload = self._frame()
