@@ -78,8 +78,19 @@ class AdmissionChain:
             raise internal("json: cannot unmarshal the patched document into an object")
         if not admission.resource.subresource:
             patched = admission_review.in_version(patched, admission.resource)
-        completed = settle(copy.deepcopy(patched))
-        return completed, _mounts(patched) != _mounts(completed)
+        try:
+            completed = settle(copy.deepcopy(patched))
+        except StatusError as error:
+            # A value of a wrong type is the webhook's mistake here, not the client's.
+            if error.code == 400:
+                raise internal(error.message.partition(f" as a {admission.resource.kind}: ")[2] or error.message
+                               ) from error
+            raise
+        added = _mounts(patched) != _mounts(completed)
+        # Other webhooks are to see defaults, but not yet what an object gets when it is stored.
+        completed["metadata"] = patched["metadata"]
+        completed.pop("status", None)
+        return {**completed, **{key: patched[key] for key in ("status",) if key in patched}}, added
 
     def _validate(self, admission, current, warnings):
         invocations = self._invocations("validatingwebhookconfigurations", admission)
