@@ -91,8 +91,9 @@ bool WatchForTest::Next(std::string& bytes, bool& clean) {
   return true;
 }
 
-ApiServerForTest::ApiServerForTest(int port) {
-  const Identity identity;
+ApiServerForTest::ApiServerForTest(int port, const std::string& authority) {
+  static std::map<std::string, Identity> identities;
+  const Identity& identity = identities[authority];
   certificate_pem_ = identity.Pem();
   server_ = std::make_unique<httplib::SSLServer>(identity.certificate, identity.key);
   server_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };

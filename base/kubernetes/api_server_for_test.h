@@ -63,8 +63,9 @@ class ApiServerForTest {
     std::multimap<std::string, std::string> headers;
   };
 
-  // Listens on a free port of 127.0.0.1, or on `port`, with a certificate of its own.
-  explicit ApiServerForTest(int port = 0);
+  // Listens on a free port of 127.0.0.1, or on `port`. Servers with the same `authority` have the
+  // same certificate.
+  explicit ApiServerForTest(int port = 0, const std::string& authority = "api");
   ~ApiServerForTest();
   ApiServerForTest(const ApiServerForTest&) = delete;
   ApiServerForTest& operator=(const ApiServerForTest&) = delete;

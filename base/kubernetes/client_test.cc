@@ -72,7 +72,7 @@ TEST_F(ClientTest, SendsBodiesWithTheirMethodAndType) {
 
 TEST_F(ClientTest, TrustsOnlyTheConfiguredAuthorityAndName) {
   server_.Say("/version", {.body = "{}"});
-  const ApiServerForTest stranger;
+  const ApiServerForTest stranger(0, "stranger");
   Config config = server_.config();
   config.ca_pem = stranger.config().ca_pem;
   absl::StatusOr<Response> response = MakeClient(config)->Call({.path = "/version"});
@@ -88,7 +88,7 @@ TEST_F(ClientTest, TrustsOnlyTheConfiguredAuthorityAndName) {
 
 TEST_F(ClientTest, ReadsTheAuthorityAnewWhenItNoLongerFits) {
   server_.Say("/version", {.body = "{}"});
-  const ApiServerForTest stranger;
+  const ApiServerForTest stranger(0, "stranger");
   Config config = server_.config();
   config.ca_file = WriteFile("ca.crt", config.ca_pem);
   config.ca_pem = stranger.config().ca_pem;  // what the file said at start
