@@ -144,7 +144,7 @@ class Informer:
                 raise error_of(response, response.read())
             while line := response.readline():
                 if line.strip():
-                    self._apply(json.loads(line))
+                    self.apply(json.loads(line))
                 if self._stopped.is_set():
                     return
         except socket.timeout:
@@ -156,7 +156,8 @@ class Informer:
         if time.monotonic() - began < _SHORTEST_WATCH_SECONDS:
             self._stopped.wait(_SHORTEST_WATCH_SECONDS)
 
-    def _apply(self, event):
+    def apply(self, event):
+        """Takes up one event of a watch. Raises ApiError if it is an error."""
         kind, item = event["type"], event["object"]
         if kind == "ERROR":
             raise ApiError(item.get("code", 500), item.get("reason", ""), item.get("message", ""))

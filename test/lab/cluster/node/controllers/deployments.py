@@ -23,7 +23,7 @@ class DeploymentController:
         self._deployments = context.informers["deployments"]
         self._sets = context.informers["replicasets"]
         self._pods = OwnedPods(context, "deployment-controller")
-        self.reconciler = Reconciler("deployments", self._reconcile)
+        self.reconciler = Reconciler("deployments", self.reconcile)
         self._deployments.add_handler(lambda event, old, new: self.reconciler.add(
             f"{new['metadata']['namespace']}/{new['metadata']['name']}"))
         self._sets.add_handler(self._set_changed)
@@ -44,7 +44,7 @@ class DeploymentController:
             if reference["kind"] == "ReplicaSet" and owner:
                 self._set_changed(event, None, owner)
 
-    def _reconcile(self, key):
+    def reconcile(self, key):
         deployment = self._deployments.get(*split_key(key))
         if deployment is None or deleting(deployment):
             return

@@ -21,7 +21,7 @@ class EndpointSliceController:
         self._pods = context.informers["pods"]
         self._nodes = context.informers["nodes"]
         self._slices = context.informers["endpointslices"]
-        self.reconciler = Reconciler("endpointslices", self._reconcile)
+        self.reconciler = Reconciler("endpointslices", self.reconcile)
         self._services.add_handler(lambda event, old, new: self.reconciler.add(
             f"{new['metadata']['namespace']}/{new['metadata']['name']}"))
         self._pods.add_handler(self._pod_changed)
@@ -44,7 +44,7 @@ class EndpointSliceController:
         if labels_of(new).get(MANAGED_BY) == _US and SERVICE_NAME in labels_of(new):
             self.reconciler.add(f"{new['metadata']['namespace']}/{labels_of(new)[SERVICE_NAME]}")
 
-    def _reconcile(self, key):
+    def reconcile(self, key):
         namespace, name = split_key(key)
         held = [item for item in self._slices.list(namespace)
                 if labels_of(item).get(SERVICE_NAME) == name and labels_of(item).get(MANAGED_BY) == _US

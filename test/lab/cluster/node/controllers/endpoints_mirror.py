@@ -18,12 +18,12 @@ class EndpointsMirror:
         self._services = context.informers["services"]
         self._endpoints = context.informers["endpoints"]
         self._slices = context.informers["endpointslices"]
-        self.reconciler = Reconciler("endpointslice-mirror", self._reconcile)
+        self.reconciler = Reconciler("endpointslice-mirror", self.reconcile)
         for informer in (self._services, self._endpoints):
             informer.add_handler(lambda event, old, new: self.reconciler.add(
                 f"{new['metadata']['namespace']}/{new['metadata']['name']}"))
 
-    def _reconcile(self, key):
+    def reconcile(self, key):
         namespace, name = split_key(key)
         held = [item for item in self._slices.list(namespace)
                 if labels_of(item).get(SERVICE_NAME) == name and labels_of(item).get(MANAGED_BY) == _US]

@@ -13,12 +13,12 @@ class ReplicaSetController:
         self._context = context
         self._sets = context.informers["replicasets"]
         self._pods = OwnedPods(context, "replicaset-controller")
-        self.reconciler = Reconciler("replicasets", self._reconcile)
+        self.reconciler = Reconciler("replicasets", self.reconcile)
         self._pods.wake(self.reconciler, "ReplicaSet")
         self._sets.add_handler(lambda event, old, new: self.reconciler.add(
             f"{new['metadata']['namespace']}/{new['metadata']['name']}"))
 
-    def _reconcile(self, key):
+    def reconcile(self, key):
         replica_set = self._sets.get(*split_key(key))
         if replica_set is None:
             return
