@@ -115,7 +115,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-k", dest="pattern", metavar="PATTERN")
     arguments = parser.parse_args()
-    paths = sorted(glob.glob(f"{_TEST}/lab/*_test.py")) + sorted(glob.glob(f"{_TEST}/e2e/*_test.py"))
+    paths = [path for folder in ("lab", "lab/cluster", "e2e")
+             for path in sorted(glob.glob(f"{_TEST}/{folder}/*_test.py"))]
     logs = tempfile.mkdtemp(prefix="weft-test-logs-")
     os.environ["WEFT_TEST_LOGS"] = logs
     suite = load(paths, arguments.pattern)

@@ -16,7 +16,7 @@ from lab.cluster.node.kubelet.environment import ConfigError, expand, field_of
 from lab.cluster.node.kubelet.images import ImageNotFound, Images
 from lab.cluster.node.kubelet.security import privileges_of
 from lab.cluster.node.objects import condition_of, merge_patch, quantity, selected
-from lab.cluster.node.resources import kind_of, path_of
+from lab.cluster.node.resources import api_version, kind_of
 
 _DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
 _PATH = re.compile(r"/(?:api|apis/[^/]+)/v1/namespaces/([^/]+)/([a-z]+)(?:/([^/]+))?(?:/([a-z]+))?$")
@@ -32,8 +32,7 @@ class StandIn:
         self._revision = 0
 
     def create(self, resource, namespace, body, name="", subresource=""):
-        item = {"apiVersion": path_of(resource).rsplit("/", 1)[0].removeprefix("/apis/").removeprefix("/api/"),
-                "kind": kind_of(resource), **copy.deepcopy(body)}
+        item = {"apiVersion": api_version(resource), "kind": kind_of(resource), **copy.deepcopy(body)}
         metadata = item["metadata"]
         metadata["namespace"] = namespace
         metadata.setdefault("name", f"{metadata.get('generateName')}{self._revision:05}")
@@ -159,7 +158,8 @@ class EndpointSlicesTest(unittest.TestCase):
             api.create("pods", "shop", {
                 "metadata": {"name": f"p{number:03}", "labels": {"app": "web"}},
                 "spec": {"nodeName": "n1", "containers": []},
-                "status": {"podIP": f"10.244.1.{number}", "conditions": [{"type": "Ready", "status": "True"}]}})
+                "status": {"podIP": f"10.244.1.{number}",
+                           "conditions": [{"type": "Ready", "status": "True"}]}})
         controller.reconcile("shop/web")
         slices = api.informers["endpointslices"].list("shop")
         self.assertEqual(sorted(len(item["endpoints"]) for item in slices), [3, 100])
@@ -217,11 +217,13 @@ class SpecTest(unittest.TestCase):
             self.assertAlmostEqual(quantity(text), number)
 
     def test_fields_of_the_downward_api(self):
-        pod = {"metadata": {"name": "web", "namespace": "shop", "uid": "1", "labels": {"app": "web", "v": '"1"'},
-                            "annotations": {}}, "spec": {"nodeName": "n"}, "status": {"podIP": "10.244.1.1"}}
+        pod = {"metadata": {"name": "web", "namespace": "shop", "uid": "1", "annotations": {},
+                            "labels": {"app": "web", "v": '"1"'}},
+               "spec": {"nodeName": "n"}, "status": {"podIP": "10.244.1.1"}}
         for path, value in (("metadata.name", "web"), ("metadata.labels['app']", "web"),
                             ("metadata.annotations['none']", ""), ("status.podIP", "10.244.1.1"),
-                            ("spec.serviceAccountName", "default"), ("metadata.labels", 'app="web"\nv="\\"1\\""')):
+                            ("spec.serviceAccountName", "default"),
+                            ("metadata.labels", 'app="web"\nv="\\"1\\""')):
             self.assertEqual(field_of(pod, path), value)
         with self.assertRaisesRegex(ConfigError, "spec.color"):
             field_of(pod, "spec.color")
@@ -231,7 +233,8 @@ class SpecTest(unittest.TestCase):
             user = 1337
 
         def privileges(pod=None, **container):
-            return privileges_of({"securityContext": pod or {}}, {"name": "c", "securityContext": container}, Image)
+            return privileges_of({"securityContext": pod or {}},
+                                 {"name": "c", "securityContext": container}, Image)
 
         self.assertEqual((privileges().uid, privileges().gid), (1337, 1337))
         self.assertEqual(privileges({"runAsUser": 5}, runAsGroup=6).setpriv[1:3], ("--reuid=5", "--regid=6"))

@@ -7,7 +7,7 @@ For every pod that runs there is a file <directory>/pods/<namespace>_<name>.json
                "enter": [ARGV, ...] or null, "environment": PATH}}}
 
 `netns` is known to `ip netns`. `pid` is the container's first process. `enter` is a command line that runs
-what is appended to it in the container, as its user; `environment` is a file with its variables as a JSON object.
+what is appended to it in the container, as its user; `environment` is a file with its variables (JSON).
 """
 
 import json

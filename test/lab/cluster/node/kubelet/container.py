@@ -324,8 +324,8 @@ class Container:
         self._probers.append(Prober(
             f"{self.pod.key}/{self.name} {word}", probe,
             lambda: run_probe(probe, self.spec, self.pod.ip, self.execute), current_only,
-            lambda message: self.pod.event("Warning", "Unhealthy", f"{word} probe failed: {message}",
-                                           self)).start())
+            lambda message: self.pod.event("Warning", "Unhealthy", f"{word} probe failed: {message}", self),
+            eager=field == "readinessProbe").start())
 
     def _stop_probes(self):
         for prober in self._probers:

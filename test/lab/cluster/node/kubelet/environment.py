@@ -65,7 +65,7 @@ def resource_of(pod, container, reference, node_capacity):
 
 
 class Environment:
-    """Resolves for one pod. `lookup(resource, name)` gives a ConfigMap or Secret of its namespace, or None."""
+    """Resolves for one pod. `lookup(resource, name)` gives a ConfigMap or Secret, or None."""
 
     def __init__(self, pod, lookup, services, node_capacity, api_host, api_port):
         self._pod = pod

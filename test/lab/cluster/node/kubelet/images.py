@@ -45,6 +45,14 @@ server {
   location / { root /usr/share/nginx/html; index index.html; }
 }
 """
+# Options and addresses are for curl; anything else is a command.
+_CURL_START = """\
+#!/bin/sh
+if [ "${1#-}" != "$1" ] || ! command -v "$1" >/dev/null; then
+  set -- curl "$@"
+fi
+exec "$@"
+"""
 
 
 class ImageNotFound(Exception):
@@ -93,8 +101,9 @@ def _recipes():
             "etc/nginx/conf.d/default.conf": (_NGINX_DEFAULT, 0o644)}),
         "busybox": shell, "alpine": shell, "debian": shell, "ubuntu": shell, "bash": shell,
         "python": _Recipe(command=("python3",)),
-        "curlimages/curl": _Recipe(("curl",)),
-        "kubernetes/pause": _Recipe(("sleep", "infinity")),
+        "curlimages/curl": _Recipe(("/entrypoint.sh",), ("curl",), user=100,
+                                   files={"entrypoint.sh": (_CURL_START, 0o755)}),
+        "kubernetes/pause": _Recipe(("sh", "-c", "trap 'exit 0' TERM INT; sleep infinity & wait")),
     }
 
 

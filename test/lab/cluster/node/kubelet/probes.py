@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 _USER_AGENT = "kube-probe/1.34"
+_EAGER_SECONDS = 0.5
 _SERVING = b"\x00\x00\x00\x00\x02\x08\x01"  # a gRPC message: HealthCheckResponse{status: SERVING}
 
 
@@ -108,8 +109,10 @@ class Prober:
     in a row is reached.
     """
 
-    def __init__(self, name, probe, check, report, tell):
-        """`check()` raises ProbeFailed; `tell(message)` gets every single failure."""
+    def __init__(self, name, probe, check, report, tell, eager=False):
+        """`check()` raises ProbeFailed; `tell(message)` gets every single failure. `eager`: asks more often
+        than it is told to until the first success, for those who wait for it."""
+        self._eager = eager
         self._probe = probe
         self._check = check
         self._report = report
@@ -147,5 +150,6 @@ class Prober:
             if streak >= thresholds[success] and success != known:
                 known = success
                 self._report(success, message)
-            if self._stopped.wait(period):
+            pause = min(period, _EAGER_SECONDS) if self._eager and not known else period
+            if self._stopped.wait(pause):
                 return
