@@ -126,9 +126,8 @@ Wish WishOf(const std::map<std::string, std::string>& annotations,
       if (decided.word == Wish::Word::kNone) {
         decided = {word, field};
       } else if (decided.word != word) {
-        warnings.push_back(
-            absl::StrCat(ToAbsl(object), ": ", field, " contradicts ", decided.field,
-                         ", which counts"));
+        warnings.push_back(absl::StrCat(ToAbsl(object), ": ", field, " contradicts ", decided.field,
+                                        ", which counts"));
       }
     }
   }
@@ -154,16 +153,14 @@ Decision Decide(const Json& pod, const NamespaceFacts& name_space, const Setting
   const Wish of_pod = WishOf(StringMap(FindPath(pod, {"metadata", "annotations"})),
                              StringMap(FindPath(pod, {"metadata", "labels"})), "pod", pod_warnings);
   std::vector<std::string> warnings;
-  const Wish of_namespace =
-      WishOf(name_space.annotations, name_space.labels,
-             absl::StrCat("namespace ", name_space.name), warnings);
+  const Wish of_namespace = WishOf(name_space.annotations, name_space.labels,
+                                   absl::StrCat("namespace ", name_space.name), warnings);
   const bool pod_asked = of_pod.word == Wish::Word::kEnabled;
   const bool pod_decides = of_pod.word != Wish::Word::kNone;
   const Wish& wish = pod_decides ? of_pod : of_namespace;
-  const std::string field =
-      wish.field.empty() || pod_decides
-          ? wish.field
-          : absl::StrCat("namespace ", name_space.name, ": ", wish.field);
+  const std::string field = wish.field.empty() || pod_decides
+                                ? wish.field
+                                : absl::StrCat("namespace ", name_space.name, ": ", wish.field);
   // A namespace's mistake is every pod's in it, but only where the namespace is asked.
   if (pod_decides) warnings.clear();
   warnings.insert(warnings.begin(), pod_warnings.begin(), pod_warnings.end());
@@ -175,8 +172,7 @@ Decision Decide(const Json& pod, const NamespaceFacts& name_space, const Setting
     if (pod_asked) warnings.push_back(decision.message);
   } else if (HasContainer(pod, kSidecarContainer)) {
     decision = Skip("already-injected", "spec", "the pod has its sidecar already");
-    const Json* status =
-        FindPath(pod, {"metadata", "annotations", kStatusAnnotation});
+    const Json* status = FindPath(pod, {"metadata", "annotations", kStatusAnnotation});
     if (status == nullptr) {
       warnings.push_back(absl::StrCat("the pod has a container ", ToAbsl(kSidecarContainer),
                                       " that Weft did not add; it is left alone"));

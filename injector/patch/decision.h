@@ -32,8 +32,8 @@ struct Decision {
 };
 
 // What an object's annotations and labels say about injection ("weft.io/inject: enabled|disabled",
-// "injector.nsm.nginx.com/auto-inject: true|false"). The annotation beats the label, Weft's spelling
-// beats NGINX Service Mesh's; contradictions and words that mean nothing are warnings.
+// "injector.nsm.nginx.com/auto-inject: true|false"). The annotation beats the label, Weft's
+// spelling beats NGINX Service Mesh's; contradictions and words that mean nothing are warnings.
 struct Wish {
   enum class Word { kNone, kEnabled, kDisabled } word = Word::kNone;
   std::string field;  // what said so: "metadata.annotations[weft.io/inject]"

@@ -75,8 +75,10 @@ void WarnOfTraps(const Json& pod, const NamespaceFacts& name_space, const Settin
   // Pod Security admission comes later and speaks of the patched pod.
   const auto level = name_space.labels.find("pod-security.kubernetes.io/enforce");
   if (level != name_space.labels.end() && level->second != "privileged") {
-    warnings.push_back(absl::StrCat("namespace ", name_space.name, " enforces the Pod Security "
-                                    "level ", level->second.substr(0, 40),
+    warnings.push_back(absl::StrCat("namespace ", name_space.name,
+                                    " enforces the Pod Security "
+                                    "level ",
+                                    level->second.substr(0, 40),
                                     ", which forbids NET_ADMIN, and weft-init needs it"));
   }
 }
@@ -94,8 +96,8 @@ void LookAtPorts(const Json& pod, SidecarOptions& options, std::vector<std::stri
       if (own == std::end(kOwnPorts)) continue;
       if (*own == kMetricsPort) options.declare_metrics_port = false;
       if (*own == kHealthPort) options.declare_health_port = false;
-      warnings.push_back(absl::StrCat("container ", StringAt(container, "name"),
-                                      " declares port ", *own,
+      warnings.push_back(absl::StrCat("container ", StringAt(container, "name"), " declares port ",
+                                      *own,
                                       ", which the sidecar uses itself: only one of them can"));
     }
   });
@@ -148,8 +150,8 @@ Injection InjectChecked(const Json& pod, const NamespaceFacts& name_space,
   Decision& decision = injection.decision;
   if (decision.verdict != Verdict::kInject) return injection;
   if (error) {
-    decision = Refuse("annotation-invalid", error->field, error->message,
-                      std::move(decision.warnings));
+    decision =
+        Refuse("annotation-invalid", error->field, error->message, std::move(decision.warnings));
     return injection;
   }
   if (std::optional<std::string> taken = FindTakenName(pod)) {

@@ -50,22 +50,14 @@ constexpr Override kOverrides[] = {
      [](std::string_view value, Settings& settings) {
        return SetWord(value, kLogLevels, settings.log_level);
      }},
-    {"sidecar-workers",
-     [](std::string_view value, Settings& settings) {
-       return SetWorkers(value, settings.workers);
-     }},
-    {"native-sidecar",
-     [](std::string_view value, Settings& settings) {
-       return SetBool(value, settings.native_sidecar);
-     }},
-    {"rewrite-probes",
-     [](std::string_view value, Settings& settings) {
-       return SetBool(value, settings.rewrite_probes);
-     }},
-    {"drain-delay",
-     [](std::string_view value, Settings& settings) {
-       return SetDuration(value, settings.drain_delay);
-     }},
+    {"sidecar-workers", [](std::string_view value,
+                           Settings& settings) { return SetWorkers(value, settings.workers); }},
+    {"native-sidecar", [](std::string_view value,
+                          Settings& settings) { return SetBool(value, settings.native_sidecar); }},
+    {"rewrite-probes", [](std::string_view value,
+                          Settings& settings) { return SetBool(value, settings.rewrite_probes); }},
+    {"drain-delay", [](std::string_view value,
+                       Settings& settings) { return SetDuration(value, settings.drain_delay); }},
     {"drain-timeout",
      [](std::string_view value, Settings& settings) {
        return SetDuration(value, settings.drain_timeout);
@@ -97,15 +89,15 @@ bool IsKnown(std::string_view name) {
 void WarnOfUnknown(const Json& pod, std::vector<std::string>& warnings) {
   constexpr std::string_view kPrefix = "config.weft.io/";
   for (const auto& [key, value] : StringMap(FindPath(pod, {"metadata", "annotations"}))) {
-    if (!key.starts_with(kPrefix) || IsKnown(std::string_view(key).substr(kPrefix.size()))) continue;
+    if (!key.starts_with(kPrefix) || IsKnown(std::string_view(key).substr(kPrefix.size())))
+      continue;
     warnings.push_back(absl::StrCat("metadata.annotations[", key.substr(0, 80),
                                     "]: there is no such annotation; it has no effect"));
   }
 }
 
 // What the control plane would say about the annotations that it acts upon.
-void CheckElsewhere(const Json& pod, const Settings& settings,
-                    std::vector<std::string>& warnings) {
+void CheckElsewhere(const Json& pod, const Settings& settings, std::vector<std::string>& warnings) {
   k8s::ObjectMeta meta;
   for (const auto& [key, value] : StringMap(FindPath(pod, {"metadata", "annotations"}))) {
     (*meta.mutable_annotations())[key] = value;

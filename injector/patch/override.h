@@ -17,8 +17,8 @@ struct OverrideError {
 };
 
 // Changes the settings as the pod's "config.weft.io/" annotations say. Annotations that the control
-// plane acts upon (mtls-mode, opaque-ports, client-max-body-size) are checked, and what is wrong with
-// them is a warning, as is an annotation of the family that does not exist.
+// plane acts upon (mtls-mode, opaque-ports, client-max-body-size) are checked, and what is wrong
+// with them is a warning, as is an annotation of the family that does not exist.
 std::optional<OverrideError> ApplyOverrides(const Json& pod, Settings& settings,
                                             std::vector<std::string>& warnings);
 

@@ -24,8 +24,8 @@ struct NamespaceFacts {
 // The string members of an object such as `metadata.labels`; others are left out.
 std::map<std::string, std::string> StringMap(const Json* object);
 
-// An annotation of the "config.weft.io/" family, in this or in NGINX Service Mesh's spelling; Weft's
-// own wins if both are there.
+// An annotation of the "config.weft.io/" family, in this or in NGINX Service Mesh's spelling;
+// Weft's own wins if both are there.
 struct ConfigAnnotation {
   std::string field;  // "metadata.annotations[config.weft.io/drain-delay]"
   std::string value;

@@ -87,8 +87,7 @@ bool IsRewritten(const Json& probe) {
   const Json* get = Find(probe, "httpGet");
   if (get == nullptr) return false;
   const Json* port = Find(*get, "port");
-  return port != nullptr && *port == kHealthPort &&
-         StringAt(*get, "path").starts_with(kPathPrefix);
+  return port != nullptr && *port == kHealthPort && StringAt(*get, "path").starts_with(kPathPrefix);
 }
 
 // The same probe with the sidecar as its target: all but the handler stays.
@@ -134,9 +133,8 @@ Json RewriteProbes(PodPatch& patch, std::vector<std::string>& warnings) {
         Json& target = targets[path];
         target[handler.target] = handler.describe(*what, *port);
         target["timeout_seconds"] = TimeoutSeconds(*probe);
-        replacements.emplace_back(
-            absl::StrCat("/spec/", ToAbsl(list), "/", index, "/", kind.field),
-            Redirected(*probe, handler.field, path));
+        replacements.emplace_back(absl::StrCat("/spec/", ToAbsl(list), "/", index, "/", kind.field),
+                                  Redirected(*probe, handler.field, path));
         break;
       }
     }

@@ -23,9 +23,9 @@ absl::Status Expected(std::string_view what, std::string_view got) {
 }
 
 absl::Status SetText(std::string_view text, std::string& to) {
-  if (text.empty() || text.size() > kMaxTextBytes ||
-      std::ranges::any_of(
-          text, [](unsigned char c) { return absl::ascii_isspace(c) || absl::ascii_iscntrl(c); })) {
+  if (text.empty() || text.size() > kMaxTextBytes || std::ranges::any_of(text, [](unsigned char c) {
+        return absl::ascii_isspace(c) || absl::ascii_iscntrl(c);
+      })) {
     return Expected("a text without blanks", text);
   }
   to = text;
@@ -86,8 +86,7 @@ class Reader {
     to.clear();
     for (size_t i = 0; i < value->size(); ++i) {
       const Json& item = (*value)[i];
-      const std::string name =
-          item.is_string() ? item.get<std::string>() : StringAt(item, "name");
+      const std::string name = item.is_string() ? item.get<std::string>() : StringAt(item, "name");
       if (absl::Status status = SetText(name, to.emplace_back()); !status.ok()) {
         return Fail(absl::StrCat(ToAbsl(key), "[", i, "]"), status.message());
       }
@@ -121,8 +120,8 @@ class Reader {
     if (!status_.ok()) return;
     std::string field = absl::StrCat(path_, ToAbsl(key));
     if (field.ends_with('.')) field.pop_back();
-    status_ = absl::InvalidArgumentError(
-        field.empty() ? std::string(message) : absl::StrCat(field, ": ", message));
+    status_ = absl::InvalidArgumentError(field.empty() ? std::string(message)
+                                                       : absl::StrCat(field, ": ", message));
   }
 
   const Json& json_;

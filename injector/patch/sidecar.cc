@@ -104,9 +104,9 @@ Drain DrainWithin(absl::Duration grace, bool native, const Settings& settings) {
   const absl::Duration available =
       absl::Trunc(std::max(grace - margin, absl::ZeroDuration()), absl::Milliseconds(100));
   Drain drain;
-  drain.delay = native ? absl::ZeroDuration()
-                       : std::min(settings.drain_delay,
-                                  absl::Trunc(available / 2, absl::Milliseconds(100)));
+  drain.delay =
+      native ? absl::ZeroDuration()
+             : std::min(settings.drain_delay, absl::Trunc(available / 2, absl::Milliseconds(100)));
   drain.timeout = std::min(settings.drain_timeout, available - drain.delay);
   return drain;
 }

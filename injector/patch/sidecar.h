@@ -1,5 +1,5 @@
-// What is put into a pod: the init container that redirects its traffic, the sidecar, and the volume
-// from which the sidecar proves who it is.
+// What is put into a pod: the init container that redirects its traffic, the sidecar, and the
+// volume from which the sidecar proves who it is.
 #ifndef WEFT_INJECTOR_PATCH_SIDECAR_H_
 #define WEFT_INJECTOR_PATCH_SIDECAR_H_
 

@@ -1,5 +1,5 @@
-// YAML as kubectl reads it (YAML 1.1: `yes` is true, 0644 is octal), as JSON that keeps the order of
-// keys, and back.
+// YAML as kubectl reads it (YAML 1.1: `yes` is true, 0644 is octal), as JSON that keeps the order
+// of keys, and back.
 #ifndef WEFT_INJECTOR_PATCH_YAML_H_
 #define WEFT_INJECTOR_PATCH_YAML_H_
 
@@ -21,8 +21,8 @@ struct YamlLimits {
   size_t depth = 100;
 };
 
-// The documents of the stream; JSON is YAML. Anchors, aliases and merge keys ("<<") are expanded. An
-// empty document is null. InvalidArgument names document (from 1), line and column;
+// The documents of the stream; JSON is YAML. Anchors, aliases and merge keys ("<<") are expanded.
+// An empty document is null. InvalidArgument names document (from 1), line and column;
 // ResourceExhausted: a limit is passed.
 absl::StatusOr<std::vector<Json>> ParseYaml(std::string_view text, const YamlLimits& limits = {});
 
