@@ -13,7 +13,8 @@ import bazel
 import tidy
 
 _SANITIZED = ["//base/...", "//sidecar/...", "//control-plane/...", "//injector/..."]
-_PROGRAMS = ["//control-plane:weft-control-plane", "//injector/init:weft-init",
+_PROGRAMS = ["//control-plane:weft-control-plane", "//injector:weft-injector",
+             "//injector/init:weft-init",
              "//sidecar:weft-sidecar", "//tools/meshctl:meshctl"]
 
 
