@@ -173,7 +173,8 @@ class Cluster:
         self.api = Process(
             "api", [_PYTHON, "-m", "lab.cluster.api", "--directory", os.path.join(self.directory, "api"),
                     "--kubeconfig", self.kubeconfig, "--listen", f"127.0.0.1:{self._port}",
-                    "--node-namespace", self.lab.node.name, *self._api_flags],
+                    "--node-namespace", self.lab.node.name,
+                    "--node-directory", os.path.join(self.directory, "node"), *self._api_flags],
             os.path.join(self.log_dir, "api.log"), env={**os.environ, "PYTHONPATH": _TEST})
         registry.add_process(self.lab.id, self.api.pid)
         wait_for(self._api_answers, "the API server to answer", deadline=30)
