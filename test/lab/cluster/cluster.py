@@ -12,7 +12,6 @@ import atexit
 import json
 import os
 import signal
-import socket
 
 from lab import registry
 from lab.binaries import PATHS, ROOT
@@ -45,7 +44,8 @@ class Cluster:
             self.kubeconfig = os.path.join(self.directory, "kubeconfig")
             self._home = os.path.join(self.directory, "home")
             os.makedirs(self._home)
-            self._port = _free_port()
+            self._node_directory = os.path.join(self.directory, "node")
+            os.makedirs(self._node_directory)
             self.api_up()
             self._start_node()
         except BaseException:
@@ -172,9 +172,9 @@ class Cluster:
         """Starts the API server on what it has stored, and waits until it answers."""
         self.api = Process(
             "api", [_PYTHON, "-m", "lab.cluster.api", "--directory", os.path.join(self.directory, "api"),
-                    "--kubeconfig", self.kubeconfig, "--listen", f"127.0.0.1:{self._port}",
-                    "--node-namespace", self.lab.node.name,
-                    "--node-directory", os.path.join(self.directory, "node"), *self._api_flags],
+                    "--kubeconfig", self.kubeconfig, "--node-namespace", self.lab.node.name,
+                    "--node-directory", self._node_directory, "--node-listen", f"{self.lab.node_ip}:6443",
+                    *self._api_flags],
             os.path.join(self.log_dir, "api.log"), env={**os.environ, "PYTHONPATH": _TEST})
         registry.add_process(self.lab.id, self.api.pid)
         wait_for(self._api_answers, "the API server to answer", deadline=30)
@@ -190,15 +190,13 @@ class Cluster:
             self.kubectl("get", "--raw", "/version", check=False).returncode == 0
 
     def _start_node(self):
-        directory = os.path.join(self.directory, "node")
-        os.makedirs(directory)
-        ready = os.path.join(directory, "ready")
+        ready = os.path.join(self._node_directory, "ready")
         programs = [f"{name}={path}" for name, path in self._binaries.items() if name in PATHS]
         self.node = Process(
             # Not by `ip netns exec`, which would hide the namespaces that the node makes from everybody else.
             "node", ["nsenter", f"--net=/run/netns/{self.lab.node.name}", "--", _PYTHON, "-m",
                      "lab.cluster.node", "--kubeconfig", self.kubeconfig, "--lab-id", self.lab.id,
-                     "--directory", directory, "--log-dir", os.path.join(self.log_dir, "pods"),
+                     "--directory", self._node_directory, "--log-dir", os.path.join(self.log_dir, "pods"),
                      "--ready-file", ready, *[part for one in programs for part in ("--binary", one)],
                      *self._node_flags],
             os.path.join(self.log_dir, "node.log"), env={**os.environ, "PYTHONPATH": _TEST})
@@ -206,7 +204,7 @@ class Cluster:
                  deadline=30)
 
     def _state(self, pod, namespace):
-        state = layout.read_state(os.path.join(self.directory, "node"), namespace, pod)
+        state = layout.read_state(self._node_directory, namespace, pod)
         if state is None:
             raise KeyError(f"no pod {namespace}/{pod} runs")
         return state
@@ -218,11 +216,6 @@ class Cluster:
         if name not in state["containers"]:
             raise KeyError(f"pod {namespace}/{pod} has no container {name}")
         return state, name
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def _kill(pid, number=signal.SIGKILL):
