@@ -197,3 +197,12 @@ rules:
 {{ .Values.sidecar.native }}
 {{- end -}}
 {{- end -}}
+
+{{/* Not empty if an object is the release's to write: it does not exist, or the release has made it. Call with
+     (dict "root" $ "found" (lookup ...)). */}}
+{{- define "weft.mayCreate" -}}
+{{- $annotations := dig "metadata" "annotations" dict (.found | default dict) | default dict -}}
+{{- if or (not .found) (eq (get $annotations "meta.helm.sh/release-name" | toString) .root.Release.Name) -}}
+true
+{{- end -}}
+{{- end -}}
