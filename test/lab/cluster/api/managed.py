@@ -128,9 +128,16 @@ def _all(value, shape, path, found):
 
 
 def empty(shape):
-    """What a new object of a built-in type has before anything is set: the structs that are always there."""
-    return {name: empty(field) for name, field in shape.fields.items()
-            if field.kind == "struct" and not field.pointer}
+    """What a new object of a built-in type has before anything is set: the fields that are always there."""
+    there = {}
+    for name, field in shape.fields.items():
+        if field.pointer:
+            continue
+        if field.kind == "struct":
+            there[name] = empty(field)
+        elif field.always:
+            there[name] = None
+    return there
 
 
 def to_fields_v1(paths):

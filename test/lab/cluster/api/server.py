@@ -224,8 +224,9 @@ class ApiServer:
 
     def _write(self, exchange, user, kind, path, verb):
         request = exchange.request
-        if verb not in kind.verbs or (verb == "create") == bool(path.name) or \
-                verb in ("create", "deletecollection") and kind.namespaced and not path.namespace:
+        of_collection = verb in ("create", "deletecollection")
+        if verb not in kind.verbs or of_collection == bool(path.name) or \
+                of_collection and kind.namespaced and not path.namespace:
             raise statuses.method_not_allowed()
         write = Write.of(kind, path.namespace, path.name, user, exchange)
         if verb == "create":

@@ -158,7 +158,7 @@ class View:
 
     def _encode(self, body):
         if self.media == "application/yaml":
-            return yaml.safe_dump(json.loads(body), sort_keys=False, allow_unicode=True).encode()
+            return yaml.safe_dump(json.loads(body), allow_unicode=True).encode()
         return body + b"\n"
 
 

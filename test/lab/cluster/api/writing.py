@@ -5,7 +5,8 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
-from lab.cluster.api import builtin, decoding, defaults, managed, patches, statuses, validation, views
+from lab.cluster.api import (builtin, decoding, defaults, last_applied, managed, patches, statuses, validation,
+                             views)
 from lab.cluster.api.fields import struct
 from lab.cluster.api.interfaces import Admission, Resource, StatusError
 from lab.cluster.api.statuses import bad_request
@@ -89,6 +90,7 @@ class Writer:
         self._place(write, metadata)
         if not metadata.get("name") and not metadata.get("generateName"):
             raise self._no_name(kind)
+        write.name = metadata.get("name") or ""
         builtin.check_namespace(self._store, write)
         obj = defaults.apply(kind, obj)
         for name in _SERVER_METADATA + ("resourceVersion", "generation"):
@@ -211,6 +213,7 @@ class Writer:
             entries = new["metadata"]["managedFields"]
             new = self._conformed(kind, new, keep_version="resourceVersion" in metadata)
             new["metadata"]["managedFields"] = entries
+            last_applied.follow(write.manager, new, config)
             return new
 
         for _ in range(_ATTEMPTS):
