@@ -4,11 +4,23 @@ import queue
 import threading
 import traceback
 
+from lab.cluster.api import managed
 from lab.cluster.api.removal import FOREGROUND, ORPHAN
 from lab.cluster.api.storage import DELETED, Conflict
 
 _NAMESPACES = ("", "namespaces")
 _RETRY_SECONDS = 0.1
+
+# Conditions of a namespace that has nothing left: type, reason, message.
+_EMPTIED = (
+    ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+    ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions",
+     "All legacy kube types successfully parsed"),
+    ("NamespaceDeletionContentFailure", "ContentDeleted",
+     "All content successfully deleted, may be waiting on finalization"),
+    ("NamespaceContentRemaining", "ContentRemoved", "All content successfully removed"),
+    ("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+)
 
 
 class Collector:
@@ -191,5 +203,17 @@ class Collector:
                 return True
             if namespace.object["metadata"].get("finalizers"):
                 return True
+            namespace = self._report_emptied(namespace)
             self._store.delete(_NAMESPACES, namespace)
         return False
+
+    def _report_emptied(self, namespace):
+        """The last state of a namespace, as watches see it before it goes."""
+        when = managed.now()
+        conditions = [{"type": kind, "status": "False", "lastTransitionTime": when, "reason": reason,
+                       "message": message} for kind, reason, message in _EMPTIED]
+        obj = dict(namespace.object, metadata=dict(namespace.object["metadata"]))
+        obj["status"] = {"phase": "Terminating", "conditions": conditions}
+        obj["metadata"]["managedFields"] = managed.track_update(
+            namespace.object, obj, self._kinds.get("", "v1", "namespaces"), "kube-controller-manager", "status")
+        return self._store.update(_NAMESPACES, namespace, obj)

@@ -217,8 +217,6 @@ def _cron_job(obj):
 
 def _namespace(obj):
     obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
-    if not obj["status"].get("phase"):
-        obj["status"]["phase"] = "Active"
 
 
 def _secret(obj):

@@ -230,8 +230,18 @@ def now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def track_update(old, new, shape, manager, api_version, subresource, custom):
+def may_own(paths, subresource, has_status):
+    """Those of the fields that a write through this path can set."""
+    if subresource == "status":
+        return frozenset(path for path in paths if path[0] == "f:status")
+    if has_status:
+        return frozenset(path for path in paths if path[0] != "f:status")
+    return paths
+
+
+def track_update(old, new, kind, manager, subresource):
     """managedFields after a write that is no apply. `old` is None for a creation."""
+    shape, api_version = kind.shape, kind.api_version
     metadata = new["metadata"]
     if "managedFields" in metadata and metadata["managedFields"] in (None, [], [{}]):
         entries = [] if old is not None else None  # the client resets them
@@ -242,8 +252,8 @@ def track_update(old, new, shape, manager, api_version, subresource, custom):
     key = (manager, "Update", api_version, subresource)
     changed, removed = changes(old if old is not None else empty(shape), new, shape)
     managers.take(key, changed | removed)
-    managers.set(key, (managers.owned(key) - removed) | changed)
-    return managers.entries(custom)
+    managers.set(key, (managers.owned(key) - removed) | may_own(changed, subresource, kind.has_status))
+    return managers.entries(kind.custom is not None)
 
 
 def conflict(conflicts):
@@ -289,14 +299,15 @@ def display(path):
     return text
 
 
-def apply(live, config, shape, manager, api_version, subresource, force, custom):
+def apply(live, config, kind, manager, subresource, force):
     """The object after a server-side apply. Raises 409 on conflicts.
 
     `live` is {} for an object that does not exist yet.
     """
+    shape = kind.shape
     managers = Managers(live.get("metadata", {}).get("managedFields"))
-    key = (manager, "Apply", api_version, subresource)
-    last, wanted = managers.owned(key), named(config, shape)
+    key = (manager, "Apply", kind.api_version, subresource)
+    last, wanted = managers.owned(key), may_own(named(config, shape), subresource, kind.has_status)
     merged = overlay(live, config, shape)
     others = managers.others(key)
     kept = wanted.union(*others.values()) if others else wanted
@@ -309,7 +320,7 @@ def apply(live, config, shape, manager, api_version, subresource, force, custom)
         raise conflict(conflicts)
     managers.take(key, changed | removed)
     managers.set(key, wanted)
-    merged["metadata"] = dict(merged["metadata"], managedFields=managers.entries(custom))
+    merged["metadata"] = dict(merged["metadata"], managedFields=managers.entries(kind.custom is not None))
     return merged
 
 

@@ -100,8 +100,13 @@ class Instance:
             spec = definition["spec"]
             version = spec["versions"][0]["name"]
             path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
-            wait_for(lambda: self.request("GET", path + "?watch=1&timeoutSeconds=1&resourceVersion=999999")[0] == 200,
-                     f"{name} to be served")
+            wait_for(lambda: self.watched(path), f"{name} to be served")
+
+    def watched(self, path):
+        """Whether something can be watched by now."""
+        stream = self.watch(f"{path}?watch=true")
+        stream.close()
+        return stream.code == 200
 
 
 class Stream:

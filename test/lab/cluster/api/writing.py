@@ -95,8 +95,7 @@ class Writer:
         obj = defaults.apply(kind, obj)
         for name in _SERVER_METADATA + ("resourceVersion", "generation"):
             metadata.pop(name, None)
-        metadata["managedFields"] = managed.track_update(
-            None, obj, kind.shape, write.manager, kind.api_version, write.subresource, kind.custom is not None)
+        metadata["managedFields"] = managed.track_update(None, obj, kind, write.manager, write.subresource)
         return self._admit_and_create(write, obj)
 
     def _admit_and_create(self, write, obj):
@@ -205,11 +204,9 @@ class Writer:
         for name in ("creationTimestamp", "uid"):
             if metadata.get(name) is None:
                 metadata.pop(name, None)
-        custom = kind.custom is not None
 
         def merged(live):
-            new = managed.apply(live, config, kind.shape, write.manager, kind.api_version, write.subresource,
-                                write.force, custom)
+            new = managed.apply(live, config, kind, write.manager, write.subresource, write.force)
             entries = new["metadata"]["managedFields"]
             new = self._conformed(kind, new, keep_version="resourceVersion" in metadata)
             new["metadata"]["managedFields"] = entries
@@ -259,8 +256,8 @@ class Writer:
         new = defaults.apply(kind, new)
         new = _prepare_for_update(write, old, new)
         if not tracked:
-            new["metadata"]["managedFields"] = managed.track_update(
-                old, new, kind.shape, write.manager, kind.api_version, write.subresource, kind.custom is not None)
+            new["metadata"]["managedFields"] = managed.track_update(old, new, kind, write.manager,
+                                                                     write.subresource)
 
         def settle(admitted):
             settled = self._conformed(kind, admitted)
