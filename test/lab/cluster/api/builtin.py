@@ -47,6 +47,19 @@ def _pod(store, write, pod, again):
         spec["priority"] = _CRITICAL.get(spec.get("priorityClassName"), 0)
     if spec.get("preemptionPolicy") is None:
         spec["preemptionPolicy"] = "PreemptLowerPriority"
+    label_topology(store, pod)
+
+
+_TOPOLOGY = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+
+
+def label_topology(store, pod):
+    """A pod on a node bears the zone and region of the node."""
+    node = store.get(("", "nodes"), "", pod["spec"].get("nodeName") or "")
+    labels = (node.object["metadata"].get("labels") or {}) if node else {}
+    for name in _TOPOLOGY:
+        if name in labels:
+            pod["metadata"].setdefault("labels", {}).setdefault(name, labels[name])
 
 
 def _service_account(store, write, pod, again):

@@ -83,13 +83,11 @@ class Remover:
         finalizers = self._finalizers(kind, metadata, options)
         grace = self._grace(kind, stored.object, options)
         if not finalizers and not grace and not self._is_namespace(kind):
-            last = stored.object
             if (kind.group, kind.resource) == ("", "pods"):
-                metadata.update(deletionTimestamp=now(), deletionGracePeriodSeconds=0)
-                last = dict(stored.object, metadata=metadata)
+                return True, self._remove_pod(kind, stored, metadata, dry_run)
             if not dry_run:
-                self._store.delete(kind.storage_key, stored, last)
-            return True, last
+                self._store.delete(kind.storage_key, stored)
+            return True, stored.object
         before = (metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds"),
                   metadata.get("finalizers"))
         if before[0] is None:
@@ -108,6 +106,18 @@ class Remover:
         if dry_run or obj == stored.object:
             return False, obj
         return False, self._store.update(kind.storage_key, stored, obj).object
+
+    def _remove_pod(self, kind, stored, metadata, dry_run):
+        """A pod is seen with its grace at an end before it is gone."""
+        if not metadata.get("deletionTimestamp") and metadata.get("generation"):
+            metadata["generation"] += 1
+        metadata.update(deletionTimestamp=now(), deletionGracePeriodSeconds=0)
+        obj = dict(stored.object, metadata=metadata)
+        if not dry_run:
+            with self._store.lock:
+                stored = self._store.update(kind.storage_key, stored, obj)
+                self._store.delete(kind.storage_key, stored)
+        return obj
 
     def finish(self, kind, stored, obj):
         """Ends an object whose last finalizer has gone. Returns its final state."""

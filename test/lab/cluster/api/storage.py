@@ -164,7 +164,15 @@ class Storage:
 
     def _put(self, collection, place, old, obj, kind):
         version = self._next()
-        obj["metadata"]["resourceVersion"] = str(version)
+        metadata = obj["metadata"]
+        if "resourceVersion" not in metadata and "uid" in metadata:
+            ordered = {}
+            for name, value in metadata.items():
+                ordered[name] = value
+                if name == "uid":
+                    ordered["resourceVersion"] = ""
+            metadata = obj["metadata"] = ordered
+        metadata["resourceVersion"] = str(version)
         stored = Stored(obj, version)
         collection.objects[place] = stored
         self._happened(collection, Event(version, kind, old, stored, None, collection))

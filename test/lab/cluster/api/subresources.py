@@ -2,7 +2,7 @@
 
 import json
 
-from lab.cluster.api import decoding, definitions, patches, statuses
+from lab.cluster.api import builtin, decoding, definitions, patches, statuses
 from lab.cluster.api.interfaces import StatusError
 from lab.cluster.api.managed import now
 from lab.cluster.api.tables import selector_text
@@ -89,6 +89,7 @@ def _bind(server, write):
             raise statuses.conflict(write.kind, write.name, f"pod {write.name} is already assigned to node "
                                     f'"{pod["spec"]["nodeName"]}"')
         pod["spec"]["nodeName"] = node
+        builtin.label_topology(server.store, pod)
         conditions = [entry for entry in pod["status"].get("conditions") or [] if entry["type"] != "PodScheduled"]
         pod["status"]["conditions"] = conditions + [{"type": "PodScheduled", "status": "True", "lastProbeTime": None,
                                                      "lastTransitionTime": now()}]

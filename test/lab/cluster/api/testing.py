@@ -158,6 +158,9 @@ def normal(value):
         return {key: "VERSION" if key in _VERSIONS and entry else normal(entry) for key, entry in value.items()
                 if key != "description"}
     if isinstance(value, list):
+        if value and isinstance(value[0], dict) and "fieldsType" in value[0]:
+            # Managers of the same second are sorted by name, and here everything is in one second.
+            value = sorted(value, key=lambda entry: (entry["manager"], entry.get("subresource", "")))
         return [normal(entry) for entry in value]
     if isinstance(value, str):
         for pattern, replacement in _PATTERNS:
@@ -201,6 +204,10 @@ def fill_world(instance):
     for step in lists["chunked-configmaps"]["steps"]:
         objects += [{"kind": "ConfigMap", "apiVersion": "v1", **item}
                     for item in step["response"]["body"].get("items") or []]
+    objects += [{"kind": "Node", "apiVersion": "v1", "metadata": {
+        "name": f"n{number}", "uid": f"node-{number}", "creationTimestamp": "2026-11-22T20:24:42Z",
+        "labels": {"topology.kubernetes.io/zone": zone}}, "spec": {}, "status": {}}
+        for number, zone in ((1, "zone-a"), (2, "zone-b"))]
     existing = {("Namespace", "default"), ("Namespace", "kube-node-lease"), ("Namespace", "kube-public"),
                 ("Namespace", "kube-system"), ("Service", "kubernetes")}
     instance.load([obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) not in existing])
