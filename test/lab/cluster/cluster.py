@@ -212,7 +212,7 @@ class Cluster:
     def _container(self, pod, namespace, container):
         """(state of the pod, name of the container or of its first main one)."""
         state = self._state(pod, namespace)
-        name = container or self.get("pod", pod, namespace)["spec"]["containers"][0]["name"]
+        name = container or next(name for name, one in state["containers"].items() if one["kind"] == "main")
         if name not in state["containers"]:
             raise KeyError(f"pod {namespace}/{pod} has no container {name}")
         return state, name

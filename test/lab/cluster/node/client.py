@@ -99,10 +99,10 @@ class Client:
             options["propagationPolicy"] = propagation
         return self.call("DELETE", path_of(resource, namespace, name), options)
 
-    def call(self, method, path, body=None, content_type="application/json", accept="application/json"):
+    def call(self, method, path, body=None, content_type="application/json"):
         """One request; returns the decoded answer. Raises ApiError or Unavailable."""
         payload = None if body is None else json.dumps(body).encode()
-        headers = {**self.headers(), "Accept": accept}
+        headers = self.headers()
         if payload is not None:
             headers["Content-Type"] = content_type
         try:

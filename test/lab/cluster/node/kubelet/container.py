@@ -22,6 +22,11 @@ INIT, SIDECAR, MAIN = "init", "sidecar", "main"
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF, _LASTING_RUN = 1.0, 30.0, 60.0
 _CONFIG_RETRY_SECONDS = 1.0
 _SHORTEST_GRACE_SECONDS = 2.0
+# How long it may take until a started container has its first process.
+_FORK_SECONDS = 2.0
+# The shell outside the PID namespace whose first child is the first process inside. It tells of signals by its
+# exit code; what it says about them does not belong into the log.
+_PARENT = 'exec 3>&2 2>/dev/null; /bin/sh "$0" 2>&3 3>&-; exit $?'
 
 
 class Container:
@@ -149,7 +154,7 @@ class Container:
             try:
                 process.wait(5.0)
             except subprocess.TimeoutExpired:
-                process.kill()  # unshare: its child dies with it
+                process.kill()
 
     def _signal(self, number):
         """Signals the program itself: the shell that is still building its root would not listen."""
@@ -202,10 +207,13 @@ class Container:
         with open(self.log, "ab") as log:
             os.chmod(self.log, 0o666)  # programs that log to /dev/stdout open it again, as their user
             self._process = subprocess.Popen(
-                [*self.pod.network.enter(), "unshare", "--mount", "--uts", "--pid", "--fork",
-                 "--kill-child", "--propagation", "private", "--", "/bin/sh", script],
+                [*self.pod.network.enter(), "unshare", "--mount", "--uts", "--pid",
+                 "--propagation", "private", "--", "/bin/sh", "-c", _PARENT, script],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=self._variables)
+        patience = time.monotonic() + _FORK_SECONDS
+        while self.pid() is None and self._process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.002)
         self.state = {"running": {"startedAt": now()}}
         self.started = self.ready = False
         self.pod.event("Normal", "Started", f"Started container {self.name}", self)
@@ -217,7 +225,6 @@ class Container:
 
     def _wait(self):
         code = self._process.wait()
-        # A program ended by a signal is reported as shells do.
         code = 128 - code if code < 0 else code
         self._stop_probes()
         self.exit_code = code

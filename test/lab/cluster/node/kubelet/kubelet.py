@@ -3,6 +3,7 @@
 import logging
 import threading
 
+from lab.cluster.node import layout
 from lab.cluster.node.client import ApiError, Unavailable
 from lab.cluster.node.kubelet.hosts import Hosts
 from lab.cluster.node.kubelet.network import NODE_IP, NODE_IP6, Addresses
@@ -86,6 +87,8 @@ class Kubelet:
             if event == "DELETED":
                 if run and run.uid == uid:
                     run.end(0)
+                else:
+                    layout.forget_state(self.directory, *split_key(key), uid)
                 return
             if run is None and not finished(new):
                 if deleting(new):
@@ -125,15 +128,16 @@ class Kubelet:
         if current is not None and current["metadata"]["uid"] == run.uid:
             run.item = current
             self._patch(run)
+        if run.network_ready:
+            run.write_state()
         if not run.torn_down:
-            if run.network_ready:
-                run.write_state()
             return
         # It is over: either it was deleted, or it has ended by itself and stays as a record.
         with self._lock:
             if self._runs.get(key) is run:
                 del self._runs[key]
         if current is None or current["metadata"]["uid"] != run.uid:
+            layout.forget_state(self.directory, *split_key(key), run.uid)
             if current is not None:
                 self._pod_changed("ADDED", None, current)
         elif deleting(current):

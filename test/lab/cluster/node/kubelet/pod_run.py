@@ -109,13 +109,11 @@ class PodRun:
 
     def write_state(self):
         """The file that others read; see layout.py."""
-        if self.torn_down:
-            return
         layout.write_state(self._kubelet.directory, self.name_space, self.item["metadata"]["name"], {
-            "uid": self.uid, "netns": self.network.namespace.name, "ip": self.ip,
+            "uid": self.uid, "netns": None if self.torn_down else self.network.namespace.name, "ip": self.ip,
             "containers": {container.name: {
-                "pid": container.pid(), "log": container.log, "previous_log": container.previous_log,
-                "environment": container.environment_path,
+                "kind": container.kind, "pid": container.pid(), "log": container.log,
+                "previous_log": container.previous_log, "environment": container.environment_path,
                 "enter": container.enter_command()} for container in self.containers}})
 
     def _run(self):
@@ -209,7 +207,6 @@ class PodRun:
     def _tear_down(self):
         self._kubelet.hosts.remove(f"{self.network.namespace.etc}/hosts")
         self.torn_down = True
-        layout.forget_state(self._kubelet.directory, self.name_space, self.item["metadata"]["name"], self.uid)
         self.network.destroy()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.changed()
