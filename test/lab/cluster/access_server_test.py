@@ -243,6 +243,16 @@ class WebhooksOfServerTest(ServerTestCase):
                          {"generateName": "gen-", "namespace": "inject"})
 
 
+class ListOfKubectlTest(ServerTestCase):
+
+    def test_kubectl_applies_lists(self):
+        configmaps = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+                      for name in ("a", "b")]
+        done = self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List",
+                                                                  "items": configmaps}))
+        self.assertEqual(done.stdout, "configmap/a created\nconfigmap/b created\n", done.stderr)
+
+
 class PortForwardOfKubectlTest(ServerTestCase):
 
     @classmethod

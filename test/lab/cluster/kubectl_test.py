@@ -45,7 +45,9 @@ class RecordedCommandsTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster())
+        logs = os.environ.get("WEFT_TEST_LOGS")
+        log_dir = logs and tempfile.mkdtemp(prefix="kubectl-", dir=logs)
+        cls.cluster = cls.enterClassContext(Cluster(log_dir=log_dir))
         cls.directory = tempfile.mkdtemp(prefix="weft-kubectl-")
         cls.addClassCleanup(shutil.rmtree, cls.directory)
         for name in os.listdir(_TESTDATA):

@@ -83,8 +83,8 @@ class AdmissionChain:
         except StatusError as error:
             # A value of a wrong type is the webhook's mistake here, not the client's.
             if error.code == 400:
-                raise internal(error.message.partition(f" as a {admission.resource.kind}: ")[2] or error.message
-                               ) from error
+                _, _, problem = error.message.partition(f" as a {admission.resource.kind}: ")
+                raise internal(problem or error.message) from error
             raise
         added = _mounts(patched) != _mounts(completed)
         # Other webhooks are to see defaults, but not yet what an object gets when it is stored.

@@ -65,20 +65,24 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=None), True).sign(self._key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def context(self, *names, until=_FOREVER):
-        """A server's TLS context with a certificate for DNS names and addresses."""
+    def issue(self, *names, until=_FOREVER):
+        """A certificate for DNS names and addresses, and its key, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "webhook")])
         builder = self._build(subject, key.public_key(), until)
         if names:
             names = x509.SubjectAlternativeName([_general_name(name) for name in names])
             builder = builder.add_extension(names, False)
-        pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        pem += key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                 serialization.NoEncryption())
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return (certificate.public_bytes(serialization.Encoding.PEM) +
+                key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                  serialization.NoEncryption()))
+
+    def context(self, *names, until=_FOREVER):
+        """A server's TLS context with such a certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.NamedTemporaryFile() as file:
-            file.write(pem)
+            file.write(self.issue(*names, until=until))
             file.flush()
             context.load_cert_chain(file.name)
         return context

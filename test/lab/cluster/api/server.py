@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from lab.cluster.api import decoding, discovery, openapi, reading, statuses, subresources
+from lab.cluster.api import decoding, discovery, openapi, openapi_v2, reading, statuses, subresources
 from lab.cluster.api.addresses import Addresses
 from lab.cluster.api.collector import Collector
 from lab.cluster.api.definitions import Definitions
@@ -170,6 +170,9 @@ class ApiServer:
 
     def _document(self, exchange, path):
         request = exchange.request
+        if request.path == "/openapi/v2":
+            exchange.send(200, openapi_v2.document(), openapi_v2.CONTENT_TYPE)
+            return
         found = discovery.document(self.kinds, request, path)
         if found is None:
             found = openapi.document(self.kinds, request)
