@@ -1,14 +1,14 @@
 """The files that a node keeps, for those who look from outside: logs, port-forward, exec, tests.
 
-For every pod of the node there is a file <directory>/pods/<namespace>_<name>.json, until the pod is deleted:
+For every pod there is a file <directory>/pods/<namespace>_<name>.json, until the pod is deleted:
 
     {"uid": ..., "netns": "weft-..." or null, "ip": ..., "containers": {
         NAME: {"kind": "init", "sidecar" or "main", "pid": PID or null, "log": PATH or null,
                "previous_log": PATH or null, "enter": [ARGV, ...] or null, "environment": PATH}}}
 
-`netns` is known to `ip netns`; null once the pod has ended. `pid` is the container's first process. `enter` is
-a command line that runs what is appended to it in the container, as its user; `environment` is a file with its
-variables as a JSON object.
+`netns` is known to `ip netns`; null once the pod has ended. `pid` is the container's first process. `enter`
+is a command line that runs what is appended to it in the container, as its user; `environment` is a file with
+its variables as a JSON object.
 """
 
 import json

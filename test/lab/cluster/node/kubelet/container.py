@@ -24,8 +24,8 @@ _CONFIG_RETRY_SECONDS = 1.0
 _SHORTEST_GRACE_SECONDS = 2.0
 # How long it may take until a started container has its first process.
 _FORK_SECONDS = 2.0
-# The shell outside the PID namespace whose first child is the first process inside. It tells of signals by its
-# exit code; what it says about them does not belong into the log.
+# The shell outside the PID namespace whose first child is the first process inside. Its exit code tells of
+# signals; what it says about them does not belong into the log.
 _PARENT = 'exec 3>&2 2>/dev/null; /bin/sh "$0" 2>&3 3>&-; exit $?'
 
 

@@ -123,8 +123,9 @@ class PodRun:
                 self._run_init_containers()
                 self._run_main_containers()
             self._stop_containers()
-        except Exception:  # whatever it was, the pod must come to its end
+        except Exception as error:  # whatever it was, the pod must end, and be seen to
             self._log.exception("the pod's run failed")
+            self.failure = ("NodeError", f"{type(error).__name__}: {error}")
             self._stop_containers()
         finally:
             self._tear_down()

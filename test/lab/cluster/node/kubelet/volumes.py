@@ -1,6 +1,7 @@
 """The volumes of a pod: made before its containers start, kept up to date while it runs."""
 
 import os
+import threading
 
 from lab.cluster.node.kubelet.environment import ConfigError, contents_of, field_of, resource_of
 from lab.cluster.node.kubelet.files import write_atomically
@@ -22,9 +23,15 @@ class Volumes:
         self._lookup = lookup
         self._tokens = tokens
         self._node_capacity = node_capacity
+        # The pod's own thread and the one that follows changes both come here.
+        self._lock = threading.Lock()
 
     def refresh(self, pod):
         """Makes what is missing, rewrites what has changed. Raises VolumeError, ApiError or Unavailable."""
+        with self._lock:
+            self._refresh(pod)
+
+    def _refresh(self, pod):
         for volume in pod["spec"].get("volumes") or ():
             name = volume["name"]
             files = self._files_of(pod, volume)
