@@ -27,16 +27,16 @@ def check_namespace(store, write):
                             "message": f"namespace {write.namespace} is being terminated"}])
 
 
-def complete(store, write, obj, again=False):
+def complete(store, write, obj):
     """Admission of the server itself, before the webhooks and once more after them."""
     if (write.kind.group, write.kind.resource) == ("", "pods"):
-        _pod(store, write, obj, again)
+        _pod(store, write, obj)
     return obj
 
 
-def _pod(store, write, pod, again):
+def _pod(store, write, pod):
     spec = pod["spec"]
-    _service_account(store, write, pod, again)
+    _service_account(store, write, pod)
     for key in ("not-ready", "unreachable"):
         key = f"node.kubernetes.io/{key}"
         if not any(toleration.get("key") in (key, None) and toleration.get("operator") == "Exists" or
@@ -62,7 +62,7 @@ def label_topology(store, pod):
             pod["metadata"].setdefault("labels", {}).setdefault(name, labels[name])
 
 
-def _service_account(store, write, pod, again):
+def _service_account(store, write, pod):
     spec = pod["spec"]
     if "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {}):
         return

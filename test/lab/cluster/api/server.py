@@ -273,7 +273,9 @@ class ApiServer:
 
     def _respond(self, exchange, kind, code, obj):
         view = View(kind, exchange.request.headers.get("accept"))
-        exchange.send(code, view.written(obj), view.content_type)
+        stored = self.store.get(kind.storage_key, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        body = view.one(stored) if stored is not None and stored.object is obj else view.written(obj)
+        exchange.send(code, body, view.content_type)
 
     def _subresource(self, exchange, user, kind, path, verb):
         if path.subresource not in kind.subresources:

@@ -104,8 +104,10 @@ class Writer:
         chosen = {}
 
         def settle(admitted):
-            settled = self._conformed(kind, admitted)
-            settled = builtin.complete(self._store, write, settled, again=True)
+            if admitted is obj:  # no webhook has changed it
+                settled = dict(obj, metadata=dict(obj["metadata"]))
+            else:
+                settled = builtin.complete(self._store, write, self._conformed(kind, admitted))
             metadata = settled["metadata"]
             metadata["name"] = metadata.get("name") or metadata["generateName"] + _suffix()
             chosen["name"] = metadata["name"]
@@ -260,8 +262,10 @@ class Writer:
                                                                      write.subresource)
 
         def settle(admitted):
-            settled = self._conformed(kind, admitted)
-            settled["metadata"]["managedFields"] = admitted["metadata"].get("managedFields")
+            settled = new
+            if admitted is not new:
+                settled = self._conformed(kind, admitted)
+                settled["metadata"]["managedFields"] = admitted["metadata"].get("managedFields")
             settled = _prepare_for_update(write, old, settled)
             _count_generation(kind, old, settled)
             builtin.prepare_for_update(kind, old, settled)
