@@ -20,12 +20,16 @@ prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const
 
 Metrics::Metrics()
     : registry_(std::make_shared<prometheus::Registry>()),
+      leader(Gauge(*registry_, "weft_control_plane_leader",
+                   "1: this replica does what only one may do (status, events, rotation).")),
       streams(Gauge(*registry_, "weft_control_plane_streams", "Connected discovery streams.")),
       subscriptions(Gauge(*registry_, "weft_control_plane_subscriptions",
                           "Resources subscribed to, summed over streams.")),
       certificates_signed(Counters(*registry_, "weft_control_plane_certificates_signed_total",
                                    "Workload certificates issued.")
                               .Add({})),
+      ca_usable(Gauge(*registry_, "weft_control_plane_ca_usable",
+                      "1: the CA's source can be used; 0: the last good state goes on.")),
       source_errors(Gauge(*registry_, "weft_control_plane_source_errors",
                           "Files or objects of the source that cannot be read now.")),
       services(Gauge(*registry_, "weft_control_plane_services", "Services of the mesh.")),
@@ -40,6 +44,10 @@ Metrics::Metrics()
                    "Discovery streams refused or closed by the control plane, by code.")),
       certificates_refused_(Counters(*registry_, "weft_control_plane_certificates_refused_total",
                                      "Requests for certificates refused, by code.")),
+      status_writes_(Counters(*registry_, "weft_control_plane_status_writes_total",
+                              "Statuses of objects in the cluster, by result.")),
+      events_(Counters(*registry_, "weft_control_plane_events_total",
+                       "Events about objects in the cluster, by result.")),
       findings_(prometheus::BuildGauge()
                     .Name("weft_control_plane_findings")
                     .Help("Mistakes in the objects, by severity.")
@@ -100,6 +108,14 @@ prometheus::Counter& Metrics::StreamsRefused(absl::StatusCode code) {
 
 prometheus::Counter& Metrics::CertificatesRefused(absl::StatusCode code) {
   return certificates_refused_.Add({{"code", absl::StatusCodeToString(code)}});
+}
+
+prometheus::Counter& Metrics::StatusWrites(std::string_view result) {
+  return status_writes_.Add({{"result", std::string(result)}});
+}
+
+prometheus::Counter& Metrics::Events(std::string_view result) {
+  return events_.Add({{"result", std::string(result)}});
 }
 
 prometheus::Gauge& Metrics::Findings(std::string_view severity) {

@@ -40,6 +40,10 @@ class Metrics {
   prometheus::Gauge& CertificateNotAfter(std::string_view certificate);
   // 1 for the phase in which the rotation of the root is, 0 for the others.
   prometheus::Gauge& RotationPhase(std::string_view phase);
+  // Statuses of objects in the cluster, by result ("written", "failed"), and their events (also
+  // "dropped").
+  prometheus::Counter& StatusWrites(std::string_view result);
+  prometheus::Counter& Events(std::string_view result);
   // Mistakes in the objects, by severity ("warning", "error").
   prometheus::Gauge& Findings(std::string_view severity);
 
@@ -53,9 +57,11 @@ class Metrics {
   // From a change of the objects to a sidecar's acknowledgement of what it changed.
   void ObserveConvergence(absl::Duration duration);
 
+  prometheus::Gauge& leader;  // 1: this replica does what only one may do
   prometheus::Gauge& streams;
   prometheus::Gauge& subscriptions;
   prometheus::Counter& certificates_signed;
+  prometheus::Gauge& ca_usable;      // 0: its source is broken, the last good state goes on
   prometheus::Gauge& source_errors;  // files or objects of the source that cannot be read now
   prometheus::Gauge& services;
   prometheus::Gauge& endpoints;
@@ -65,6 +71,8 @@ class Metrics {
   prometheus::Family<prometheus::Counter>& nacks_;
   prometheus::Family<prometheus::Counter>& streams_refused_;
   prometheus::Family<prometheus::Counter>& certificates_refused_;
+  prometheus::Family<prometheus::Counter>& status_writes_;
+  prometheus::Family<prometheus::Counter>& events_;
   prometheus::Family<prometheus::Gauge>& findings_;
   prometheus::Family<prometheus::Counter>& source_lists_;
   prometheus::Family<prometheus::Counter>& source_watches_;

@@ -12,6 +12,7 @@
 #include "control-plane/compile/endpoints.h"
 #include "control-plane/compile/index.h"
 #include "control-plane/compile/inspect.h"
+#include "control-plane/compile/mesh_namespaces.h"
 #include "control-plane/compile/pod.h"
 #include "control-plane/compile/settings.h"
 #include "control-plane/compile/view.h"
@@ -67,6 +68,7 @@ class Compiler::State {
     {
       absl::MutexLock lock(&mutex_);
       Facts touched = index_.Apply(std::move(updates));
+      ++revision_;
       findings_.reset();
       endpoint_count_.reset();
       changed = Touch(touched);
@@ -104,6 +106,11 @@ class Compiler::State {
       });
     }
     return *findings_;
+  }
+
+  uint64_t Revision() const {
+    absl::MutexLock lock(&mutex_);
+    return revision_;
   }
 
   Counts GetCounts() const {
@@ -202,6 +209,7 @@ class Compiler::State {
   const std::string trust_domain_;
   mutable absl::Mutex mutex_;
   Index index_ ABSL_GUARDED_BY(mutex_);
+  uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<std::string, weft::v1::TrustBundle> trust_bundles_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<ResourceKey, Entry> handed_out_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Fact, absl::flat_hash_set<ResourceKey>> dependents_ ABSL_GUARDED_BY(mutex_);
@@ -231,6 +239,21 @@ std::optional<SpiffeId> Compiler::IdentityOf(std::string_view workload) const {
   return state_->Identity(workload);
 }
 
+std::string Compiler::UidOf(std::string_view workload) const {
+  const size_t slash = workload.find('/');
+  if (slash == std::string_view::npos) return "";
+  return state_->Read([&](const Index& index, const View& view) {
+    const auto* pod =
+        index.store().Find<k8s::Pod>(workload.substr(0, slash), workload.substr(slash + 1));
+    return pod == nullptr ? std::string() : pod->metadata().uid();
+  });
+}
+
+std::vector<std::string> Compiler::MeshNamespaces() const {
+  return state_->Read(
+      [](const Index& index, const View& view) { return compile::MeshNamespaces(index.store()); });
+}
+
 weft::v1::ListServicesResponse Compiler::ListServices(std::string_view name_space) const {
   return state_->Read([&](const Index& index, const View& view) {
     return compile::ListServices(index, view, name_space);
@@ -244,6 +267,14 @@ weft::v1::ListSplitsResponse Compiler::ListSplits(std::string_view name_space) c
 }
 
 std::vector<weft::v1::Finding> Compiler::Findings() const { return state_->Findings(); }
+
+std::vector<Review> Compiler::Reviews() const {
+  return state_->Read([](const Index& index, const View& view) {
+    return ReviewObjects(index, view);
+  });
+}
+
+uint64_t Compiler::Revision() const { return state_->Revision(); }
 
 absl::StatusOr<weft::v1::ResolveRouteResponse> Compiler::ResolveRoute(
     const weft::v1::ResolveRouteRequest& request) const {

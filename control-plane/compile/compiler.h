@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/spiffe_id.h"
 #include "control-plane/compile/resource.h"
+#include "control-plane/compile/review.h"
 #include "control-plane/store/object.h"
 #include "weft/v1/discovery.pb.h"
 #include "weft/v1/inspect.pb.h"
@@ -70,12 +71,24 @@ class Compiler {
   // The identity of the pod "namespace/pod"; nullopt if there is no such pod.
   std::optional<SpiffeId> IdentityOf(std::string_view workload) const;
 
+  // The uid of the pod "namespace/pod"; empty if there is no such pod, or it has none.
+  std::string UidOf(std::string_view workload) const;
+
+  // Namespaces whose pods get sidecars, or have some: sorted by name.
+  std::vector<std::string> MeshNamespaces() const;
+
   // For the inspect service. An empty `name_space` means all; sorted by namespace and name.
   weft::v1::ListServicesResponse ListServices(std::string_view name_space) const;
   weft::v1::ListSplitsResponse ListSplits(std::string_view name_space) const;
 
   // Every mistake in the objects, sorted by object and field.
   std::vector<weft::v1::Finding> Findings() const;
+
+  // Every object that has a status, with its mistakes.
+  std::vector<Review> Reviews() const;
+
+  // Grows whenever objects have changed.
+  uint64_t Revision() const;
 
   // What decides a connection from a workload to a host and port. InvalidArgument: the request is
   // malformed. NotFound: the host is a service of the mesh that has no such port, or has no
