@@ -2,11 +2,16 @@
 
 import copy
 import glob
+import http.server
 import json
 import os
 import re
+import socket
+import subprocess
+import threading
 import unittest
 
+from lab import wait_for
 from lab.cluster.node.controllers import Context
 from lab.cluster.node.controllers.endpoint_slices import EndpointSliceController
 from lab.cluster.node.controllers.endpoints_mirror import EndpointsMirror
@@ -14,6 +19,7 @@ from lab.cluster.node.controllers.rollout import bounds, scale_plan
 from lab.cluster.node.informer import Informers
 from lab.cluster.node.kubelet.environment import ConfigError, expand, field_of
 from lab.cluster.node.kubelet.images import ImageNotFound, Images
+from lab.cluster.node.kubelet.probes import ProbeFailed, run_probe
 from lab.cluster.node.kubelet.security import privileges_of
 from lab.cluster.node.objects import condition_of, merge_patch, quantity, selected
 from lab.cluster.node.resources import api_version, kind_of
@@ -262,6 +268,82 @@ class SpecTest(unittest.TestCase):
         with self.assertRaisesRegex(ImageNotFound, "other/nginx/x:1"):
             images.get("other/nginx/x:1")
         self.assertIsNone(condition_of({"status": {}}, "Ready"))
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers what its class says, and remembers what it was asked."""
+    protocol_version = "HTTP/1.1"
+    status, body, seen = 200, b"", None
+
+    def do_GET(self):
+        type(self).seen = dict(self.headers)
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class ProbesTest(unittest.TestCase):
+
+    def serve(self, **answer):
+        """Starts a server that answers so; its handler class and its port."""
+        handler = type("Handler", (Answers,), answer)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return handler, server.server_address[1]
+
+    def probe(self, **probe):
+        container = {"ports": [{"name": "http", "containerPort": self.port}]}
+        return run_probe(probe, container, "127.0.0.1", None)
+
+    def test_http_probes_go_by_status_and_send_their_headers(self):
+        for status, passes in ((200, True), (204, True), (302, True), (399, True), (400, False),
+                               (500, False)):
+            handler, self.port = self.serve(status=status)
+            action = {"port": "http", "path": "/x", "httpHeaders": [{"name": "Host", "value": "tea"}]}
+            if passes:
+                self.probe(httpGet=action)
+                self.assertEqual(handler.seen["Host"], "tea")
+                self.assertTrue(handler.seen["User-Agent"].startswith("kube-probe/"))
+            else:
+                with self.assertRaisesRegex(ProbeFailed, f"statuscode: {status}"):
+                    self.probe(httpGet=action)
+
+    def test_ports_that_nobody_listens_on_and_names_that_nobody_knows_fail(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.port = server.getsockname()[1]
+            self.probe(tcpSocket={"port": "http"})
+        for probe in ({"tcpSocket": {"port": self.port}}, {"httpGet": {"port": self.port}},
+                      {"grpc": {"port": self.port}}, {"httpGet": {"port": "unknown"}}):
+            with self.assertRaises(ProbeFailed):
+                self.probe(**probe)
+
+    def test_grpc_probes_ask_the_health_service(self):
+        for body, passes in ((b"\0\0\0\0\2\x08\1", True), (b"\0\0\0\0\2\x08\2", False)):
+            _, backend = self.serve(body=body)
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                self.port = server.getsockname()[1]
+            # HTTP/2 in, HTTP/1.1 out.
+            proxy = subprocess.Popen(
+                ["nghttpx", "--conf=/dev/null", "--errorlog-file=/dev/null", "--workers=1",
+                 f"--frontend=127.0.0.1,{self.port};no-tls", f"--backend=127.0.0.1,{backend}"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(proxy.wait)
+            self.addCleanup(proxy.terminate)
+            wait_for(lambda: not socket.create_connection(("127.0.0.1", self.port)).close(), "nghttpx")
+            if passes:
+                self.probe(grpc={"port": self.port, "service": "tea"}, timeoutSeconds=5)
+            else:
+                with self.assertRaisesRegex(ProbeFailed, "SERVING"):
+                    self.probe(grpc={"port": self.port}, timeoutSeconds=5)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 import unittest
 
-from lab import wait_for
+from lab import registry, run, wait_for
+from lab.binaries import ROOT
 from lab.cluster.cluster import Cluster
 
 _DEPLOYMENT = """
@@ -230,7 +232,8 @@ class PodsTest(unittest.TestCase):
         def shell(command):
             return self.cluster.exec("volumes", "default", ["sh", "-c", command], check=False).stdout.strip()
 
-        self.assertEqual(shell("cat /var/run/weft/color /var/run/weft/labels"), 'redapp="volumes"')
+        self.assertEqual(shell("cat /var/run/weft/color"), "red")
+        self.assertEqual(shell("head -1 /var/run/weft/labels"), 'app="volumes"')
         self.assertEqual(shell("echo $BOTH $MEMORY"), f"red@{self.status('volumes')['podIP']} 64")
         self.assertEqual(shell("id -u; id -g; touch /etc/x || echo read-only; grep CapEff /proc/self/status"),
                          "1337\n1337\nread-only\nCapEff:\t0000000000000000")
@@ -282,6 +285,14 @@ class PodsTest(unittest.TestCase):
                              self.cluster.get("deployment", "tea", "default")["status"]["conditions"]),
                  "the condition")
 
+    def test_a_pod_of_the_host_network_has_the_address_of_the_node(self):
+        self.apply("""{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent"}, "spec": {
+          "hostNetwork": true, "terminationGracePeriodSeconds": 1, "containers": [{"name": "app",
+          "image": "weft/app", "env": [{"name": "PORT", "value": "9000"}]}]}}""")
+        self.cluster.wait_for_pod("agent")
+        self.assertEqual(self.status("agent")["podIP"], self.cluster.lab.node_ip)
+        wait_for(lambda: self.ask(f"http://{self.cluster.lab.node_ip}:9000/") == "1", "its answer")
+
     def test_stateful_sets_and_daemon_sets(self):
         self.apply("""
 apiVersion: apps/v1
@@ -331,6 +342,22 @@ spec:
 
 
 class ClusterTest(unittest.TestCase):
+
+    def test_a_kept_cluster_outlives_its_process_and_is_removed_by_id(self):
+        program = ("import sys; sys.path.insert(0, sys.argv[1])\nfrom lab.cluster.cluster import Cluster\n"
+                   "with Cluster() as cluster:\n  cluster.apply(sys.argv[2])\n  cluster.keep()\n"
+                   "  print(cluster.lab.id, cluster.directory, cluster.kubeconfig, cluster.api.pid)\n")
+        told = run([sys.executable, "-c", program, os.path.join(ROOT, "test"), _CLIENT]).stdout
+        lab_id, directory, kubeconfig, api = told.split()
+        try:
+            run([os.path.join(ROOT, ".deps/kubernetes/kubectl"), "--kubeconfig", kubeconfig, "wait",
+                 "pod/client", "--for=condition=Ready", "--timeout=30s"])
+        finally:
+            registry.remove(lab_id, directory)
+        self.assertNotIn(lab_id, registry.kept())
+        self.assertFalse(os.path.exists(directory))
+        self.assertNotIn(lab_id, run(["ip", "netns", "list"]).stdout)
+        wait_for(lambda: not os.path.exists(f"/proc/{api}/exe"), "the end of the API server")
 
     def test_a_namespace_comes_with_its_account_and_goes_with_its_pods(self):
         with Cluster() as cluster:
