@@ -16,6 +16,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/log.h"
@@ -33,12 +34,11 @@
 #include "control-plane/inspect/http_endpoint.h"
 #include "control-plane/inspect/inspect_service.h"
 #include "control-plane/metrics.h"
-#include "control-plane/source/directory.h"
+#include "control-plane/source/source.h"
 
 namespace weft {
 namespace {
 
-constexpr std::string_view kDirectoryScheme = "dir:";
 constexpr absl::Duration kShutdownGrace = absl::Seconds(3);
 
 struct Options {
@@ -73,10 +73,13 @@ void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value, 
 }
 
 void Declare(CLI::App& app, Options& options) {
-  app.add_option("--source", options.source,
-                 "Where the mesh's objects come from: dir:PATH, a directory of Kubernetes and SMI "
-                 "manifests (*.yaml, *.yml, *.json), followed while it changes")
-      ->type_name("dir:PATH");
+  app.add_option(
+         "--source", options.source,
+         "Where the mesh's objects come from. dir:PATH: a directory of Kubernetes and SMI "
+         "manifests (*.yaml, *.yml, *.json), followed while it changes. kubernetes: the API "
+         "server of the cluster that this pod runs in. kubernetes:KUBECONFIG: that of the "
+         "file's current context")
+      ->type_name("dir:PATH|kubernetes[:KUBECONFIG]");
   app.add_option(
          "--state", options.state,
          "Directory for what outlives the process: the mesh's root (ca.pem, root.pem), join "
@@ -108,15 +111,6 @@ void Declare(CLI::App& app, Options& options) {
       "SIGTERM and SIGINT end it; connected sidecars keep serving what they have.");
 }
 
-absl::StatusOr<std::string> DirectoryOf(std::string_view source) {
-  if (source.empty()) return absl::InvalidArgumentError("--source dir:PATH is needed");
-  if (source.starts_with(kDirectoryScheme) && source.size() > kDirectoryScheme.size()) {
-    return std::string(source.substr(kDirectoryScheme.size()));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--source \"", ToAbsl(source), "\" is not dir:PATH"));
-}
-
 // Brings the gauges up to date that nobody keeps up to date.
 void MeasureMesh(const inspect::About& about, const compile::Compiler& compiler, Metrics& metrics) {
   const auto count = [](const std::vector<v1::Finding>& findings, v1::Finding::Severity severity) {
@@ -139,6 +133,16 @@ int AwaitSignal(const sigset_t& signals) {
   return signal;
 }
 
+// Waits until the source has been read, so that no sidecar is told that something does not exist
+// only because it has not been read yet. False if a signal came first.
+bool AwaitSource(const source::Source& source, const sigset_t& signals) {
+  constexpr timespec kLook = {.tv_sec = 0, .tv_nsec = 20'000'000};
+  while (!source.Missing().empty()) {
+    if (sigtimedwait(&signals, nullptr, &kLook) > 0) return false;
+  }
+  return true;
+}
+
 // gRPC's own words, which are about connections that come to nothing, in our format.
 void LogForGrpc(gpr_log_func_args* line) {
   if (line->severity == GPR_LOG_SEVERITY_ERROR) {
@@ -157,8 +161,10 @@ absl::Status Run(const Options& options) {
       !valid.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--trust-domain: ", valid.message()));
   }
-  absl::StatusOr<std::string> directory = DirectoryOf(options.source);
-  if (!directory.ok()) return directory.status();
+  absl::StatusOr<source::SourceAddress> address = source::SourceAddress::Parse(options.source);
+  if (!address.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--source ", address.status().message()));
+  }
   if (options.state.empty()) return absl::InvalidArgumentError("--state DIR is needed");
 
   // Threads inherit the mask: signals reach nobody but AwaitSignal.
@@ -169,16 +175,22 @@ absl::Status Run(const Options& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  // The API server's client, in a cluster.
+  absl::StatusOr<std::unique_ptr<kubernetes::Client>> kubernetes = source::OpenKubernetes(*address);
+  if (!kubernetes.ok()) {
+    return absl::Status(kubernetes.status().code(),
+                        absl::StrCat("--source: ", kubernetes.status().message()));
+  }
+
   // What outlives the process.
   absl::StatusOr<ca::StateDirectory> state = ca::StateDirectory::Open(options.state);
   if (!state.ok()) return state.status();
   Metrics metrics;
-  absl::StatusOr<std::unique_ptr<ca::Runtime>> ca =
-      ca::Runtime::Open(*state,
-                        {.authority = {.trust_domain = options.trust_domain,
-                                       .leaf_lifetime = options.leaf_lifetime},
-                         .rotation = {.settle = options.rotation_settle}},
-                        metrics, absl::Now());
+  absl::StatusOr<std::unique_ptr<ca::Runtime>> ca = ca::Runtime::Open(
+      *state,
+      {.authority = {.trust_domain = options.trust_domain, .leaf_lifetime = options.leaf_lifetime},
+       .rotation = {.settle = options.rotation_settle}},
+      metrics, absl::Now());
   if (!ca.ok()) return ca.status();
 
   // Objects in, resources out.
@@ -190,12 +202,12 @@ absl::Status Run(const Options& options) {
       {.trust_domain = options.trust_domain, .push_debounce = options.push_debounce, .limits = {}});
   compiler.SetListener(
       [&hub](const std::vector<compile::ResourceKey>& keys) { hub.OnChanged(keys); });
-  absl::StatusOr<std::unique_ptr<source::DirectorySource>> source = source::DirectorySource::Start(
-      {.path = *directory, .limits = {}},
-      [&compiler](std::vector<store::Update> updates) { compiler.Apply(std::move(updates)); });
+  absl::StatusOr<std::unique_ptr<source::Source>> source = source::OpenSource(
+      *address, kubernetes->get(),
+      [&compiler](std::vector<store::Update> updates) { compiler.Apply(std::move(updates)); },
+      metrics);
   if (!source.ok()) return source.status();
 
-  // Services.
   const inspect::About about{
       .source = options.source,
       .trust_domain = options.trust_domain,
@@ -203,6 +215,35 @@ absl::Status Run(const Options& options) {
       .root_not_after = [&ca] { return (*ca)->authority().RootNotAfter(); },
       .source_findings = [&source] { return (*source)->Findings(); },
   };
+
+  // Health and metrics, from the first moment on.
+  std::atomic<bool> serving = false, draining = false;
+  const auto ready = [&]() -> inspect::HttpEndpoint::Answer {
+    if (draining) return {.code = 503, .body = "shutting down\n"};
+    if (const std::vector<std::string> missing = (*source)->Missing(); !missing.empty()) {
+      return {.code = 503,
+              .body = absl::StrCat("not read yet: ", absl::StrJoin(missing, ", "), "\n")};
+    }
+    if (!serving) return {.code = 503, .body = "starting\n"};
+    return {.body = "ready\n"};
+  };
+  absl::StatusOr<std::unique_ptr<inspect::HttpEndpoint>> http = inspect::HttpEndpoint::Start(
+      options.http_listen,
+      {{"/metrics",
+        [&] {
+          MeasureMesh(about, compiler, metrics);
+          return inspect::HttpEndpoint::Answer{
+              .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.Text()};
+        }},
+       {"/healthz/ready", ready},
+       {"/healthz/live", [] { return inspect::HttpEndpoint::Answer{.body = "live\n"}; }}});
+  if (!http.ok()) {
+    return absl::Status(http.status().code(),
+                        absl::StrCat("--http-listen: ", http.status().message()));
+  }
+  if (!AwaitSource(**source, signals)) return absl::OkStatus();
+
+  // Services.
   if (absl::Status started = (*ca)->Start(compiler, hub); !started.ok()) return started;
   const absl::Cleanup stop_ca = [&ca] { (*ca)->Stop(); };  // before what it works on goes
   discovery::DiscoveryService discovery_service(hub);
@@ -216,26 +257,7 @@ absl::Status Run(const Options& options) {
     return absl::Status(server.status().code(),
                         absl::StrCat("--listen: ", server.status().message()));
 
-  std::atomic<bool> draining = false;
-  absl::StatusOr<std::unique_ptr<inspect::HttpEndpoint>> http = inspect::HttpEndpoint::Start(
-      options.http_listen,
-      {{"/metrics",
-        [&] {
-          MeasureMesh(about, compiler, metrics);
-          return inspect::HttpEndpoint::Answer{
-              .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.Text()};
-        }},
-       {"/healthz/ready",
-        [&] {
-          return draining ? inspect::HttpEndpoint::Answer{.code = 503, .body = "shutting down\n"}
-                          : inspect::HttpEndpoint::Answer{.body = "ready\n"};
-        }},
-       {"/healthz/live", [] { return inspect::HttpEndpoint::Answer{.body = "live\n"}; }}});
-  if (!http.ok()) {
-    (*server)->Shutdown(absl::ZeroDuration());
-    return absl::Status(http.status().code(),
-                        absl::StrCat("--http-listen: ", http.status().message()));
-  }
+  serving = true;
   const compile::Compiler::Counts counts = compiler.GetCounts();
   WEFT_LOG_INFO("weft-control-plane {} serves trust domain {} from {}: {} services, {} pods",
                 kVersion, options.trust_domain, options.source, counts.services, counts.pods);
