@@ -10,6 +10,9 @@ from lab.cluster.api.storage import DELETED, Conflict
 
 _NAMESPACES = ("", "namespaces")
 _RETRY_SECONDS = 0.1
+# So long what is in a namespace outlives its deletion at least; a real cluster takes its time, and who deletes a
+# manifest with a namespace in it counts on that.
+_NAMESPACE_GRACE_SECONDS = 1.0
 
 # Conditions of a namespace that has nothing left: type, reason, message.
 _EMPTIED = (
@@ -74,11 +77,14 @@ class Collector:
         metadata = stored.object["metadata"]
         if metadata.get("deletionTimestamp"):
             if key == _NAMESPACES:
-                self._work.put((self._empty_namespace, stored.name))
+                self._empty_later(stored.name)
             elif metadata.get("finalizers"):
                 self._work.put((self._settle_owner, metadata["uid"]))
         if any(owner not in self._live for owner in self._owners.get(metadata["uid"], ())):
             self._work.put((self._orphaned, metadata["uid"]))
+
+    def _empty_later(self, namespace):
+        threading.Timer(_NAMESPACE_GRACE_SECONDS, self._work.put, ((self._empty_namespace, namespace),)).start()
 
     def _run(self):
         while True:

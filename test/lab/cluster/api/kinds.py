@@ -173,7 +173,9 @@ class Kinds:
             versions = groups.setdefault(kind.group, [])
             if kind.version not in versions:
                 versions.append(kind.version)
-        return groups
+        custom = sorted({kind.group for kind in self._served.values() if kind.custom is not None})
+        last = {group: groups.pop(group) for group in custom}
+        return {**groups, **last}
 
     def in_version(self, group, version):
         return [kind for kind in self._served.values() if kind.group == group and kind.version == version]

@@ -311,7 +311,7 @@ def apply(live, config, kind, manager, subresource, force):
     merged = overlay(live, config, shape)
     others = managers.others(key)
     kept = wanted.union(*others.values()) if others else wanted
-    for path in sorted(last - kept, key=len, reverse=True):
+    for path in sorted(last - kept, key=len):
         if not any(other[:len(path)] == path for other in kept):
             merged = without(merged, path, shape)
     changed, removed = changes(live or empty(shape), merged, shape)
