@@ -83,7 +83,8 @@ std::vector<ObjectsForTest::Call> ObjectsForTest::Calls(const std::string& metho
                                                         const std::string& part) const {
   std::vector<Call> calls = server_.Calls();
   std::erase_if(calls, [&](const Call& call) {
-    return call.method != method || call.target.find(part) == std::string::npos;
+    return (!method.empty() && call.method != method) ||
+           call.target.find(part) == std::string::npos;
   });
   return calls;
 }

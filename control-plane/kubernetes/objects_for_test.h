@@ -37,7 +37,7 @@ class ObjectsForTest {
   void Refuse(int code, const std::string& reason);  // every call from now on
   void Relent();                                     // no longer
 
-  // The calls so far of a method and with `part` in their target.
+  // The calls so far of a method (empty: any) and with `part` in their target.
   std::vector<Call> Calls(const std::string& method, const std::string& part) const;
   // Waits until there are so many; false after ten seconds.
   bool AwaitCalls(const std::string& method, const std::string& part, size_t count) const;
