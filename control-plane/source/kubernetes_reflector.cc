@@ -76,7 +76,15 @@ void KubernetesReflector::Run() {
   while (!stop_.cancelled()) {
     const Outcome outcome = resource_version_.empty() ? List() : Watch();
     if (stop_.cancelled()) return;
-    if (!outcome.status.ok()) Pause(outcome);
+    if (outcome.status.ok()) continue;
+    metrics_.SourceFailures(label_, outcome.status.code()).Increment();
+    // That history does not reach back far enough is what a long absence leads to, and no reason to
+    // wait, unless it comes straight after a list.
+    if (absl::IsOutOfRange(outcome.status) && absl::Now() - listed_ > timing_.max_backoff) {
+      WEFT_LOG_INFO("kubernetes: {}; listing anew", std::string(outcome.status.message()));
+      continue;
+    }
+    Pause(outcome);
   }
 }
 
@@ -99,6 +107,7 @@ KubernetesReflector::Outcome KubernetesReflector::List() {
     return listed;
   }
   if (!listed.status.ok()) return listed;
+  listed_ = absl::Now();
   metrics_.SourceLists(label_).Increment();
   WEFT_LOG_INFO("kubernetes: {} listed: {} objects at resource version {}",
                 resource_.VersionPath(version_) + "/" + std::string(resource_.name),
@@ -328,7 +337,6 @@ void KubernetesReflector::UpToDate() {
 
 void KubernetesReflector::Pause(const Outcome& outcome) {
   const bool forbidden = absl::IsPermissionDenied(outcome.status);
-  metrics_.SourceFailures(label_, outcome.status.code()).Increment();
   bool news = false;
   {
     absl::MutexLock lock(&mutex_);

@@ -27,7 +27,7 @@ namespace weft::source {
 // How patient to be; tests are less so.
 struct KubernetesTiming {
   absl::Duration first_backoff = absl::Milliseconds(250);
-  absl::Duration max_backoff = absl::Seconds(10);
+  absl::Duration max_backoff = absl::Seconds(5);
   // How often to look whether a kind that is not installed has come.
   absl::Duration absent = absl::Seconds(3);
   // How often to try again what we have no right to.
@@ -113,7 +113,8 @@ class KubernetesReflector {
   std::string resource_version_;  // where to go on watching; empty: list first
   bool streaming_ = true;         // the server may know streaming lists
   absl::BitGen random_;
-  int times_absent_ = 0;  // in a row
+  int times_absent_ = 0;                      // in a row
+  absl::Time listed_ = absl::InfinitePast();  // when last
 
   mutable absl::Mutex mutex_;
   bool settled_ ABSL_GUARDED_BY(mutex_) = false;
