@@ -1,214 +1,17 @@
-"""The node: its controllers against recordings of the real ones, and pods that run for real."""
+"""How the node reads a pod's spec: variables, users, images, probes."""
 
-import copy
-import glob
 import http.server
-import json
-import os
-import re
 import socket
 import subprocess
 import threading
 import unittest
 
 from lab import wait_for
-from lab.cluster.node.controllers import Context
-from lab.cluster.node.controllers.endpoint_slices import EndpointSliceController
-from lab.cluster.node.controllers.endpoints_mirror import EndpointsMirror
-from lab.cluster.node.controllers.rollout import bounds, scale_plan
-from lab.cluster.node.informer import Informers
 from lab.cluster.node.kubelet.environment import ConfigError, expand, field_of
 from lab.cluster.node.kubelet.images import ImageNotFound, Images
 from lab.cluster.node.kubelet.probes import ProbeFailed, run_probe
 from lab.cluster.node.kubelet.security import privileges_of
-from lab.cluster.node.objects import condition_of, merge_patch, quantity, selected
-from lab.cluster.node.resources import api_version, kind_of
-
-_DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata")
-_PATH = re.compile(r"/(?:api|apis/[^/]+)/v1/namespaces/([^/]+)/([a-z]+)(?:/([^/]+))?(?:/([a-z]+))?$")
-
-
-class StandIn:
-    """As much of an API server as controllers write to: it stores, and tells the informers."""
-
-    def __init__(self):
-        self.informers = Informers(self)
-        self.objects = {}
-        self.written = []  # (event, object) of EndpointSlices
-        self._revision = 0
-
-    def create(self, resource, namespace, body, name="", subresource=""):
-        item = {"apiVersion": api_version(resource), "kind": kind_of(resource), **copy.deepcopy(body)}
-        metadata = item["metadata"]
-        metadata["namespace"] = namespace
-        metadata.setdefault("name", f"{metadata.get('generateName')}{self._revision:05}")
-        metadata.update(uid=f"uid of {metadata['name']}", creationTimestamp="2026-11-22T20:00:00Z")
-        return self.put(resource, item, "ADDED")
-
-    def update(self, resource, body, subresource=""):
-        return self.put(resource, copy.deepcopy(body), "MODIFIED")
-
-    def delete(self, resource, namespace, name, **_):
-        return self.put(resource, self.objects.pop((resource, namespace, name)), "DELETED")
-
-    def find(self, resource, namespace, name):
-        return self.objects.get((resource, namespace, name))
-
-    def put(self, resource, item, event):
-        self._revision += 1
-        item = copy.deepcopy(item)
-        item["metadata"]["resourceVersion"] = str(self._revision)
-        if event != "DELETED":
-            self.objects[(resource, item["metadata"].get("namespace", ""), item["metadata"]["name"])] = item
-        if resource == "endpointslices":
-            self.written.append((event, copy.deepcopy(item)))
-        self.informers[resource].apply({"type": event, "object": item})
-        return item
-
-
-def _text(value):
-    return json.dumps(value, sort_keys=True)
-
-
-def slice_content(event, item):
-    """What a recording and a replay must have in common; the order of ports and of slices is free."""
-    endpoints = copy.deepcopy(item["endpoints"])
-    for endpoint in endpoints or ():
-        if "targetRef" in endpoint:
-            del endpoint["targetRef"]["uid"]
-        endpoint.pop("hints", None)
-    labels = {key: value for key, value in item["metadata"]["labels"].items()}
-    owner = item["metadata"]["ownerReferences"][0]
-    return [event, item["addressType"], endpoints and sorted(endpoints, key=_text),
-            item["ports"] and sorted(item["ports"], key=_text), labels, owner["kind"], owner["name"]]
-
-
-class Replay:
-    """Does to a StandIn what a recording's actions did to a real API server."""
-
-    def __init__(self, path):
-        self.api = StandIn()
-        context = Context(self.api, self.api.informers, None, "lab-node", "")
-        self._controllers = [EndpointSliceController(context), EndpointsMirror(context)]
-        for number in (1, 2):
-            self.api.put("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {
-                "name": f"n{number}", "labels": {"topology.kubernetes.io/zone": f"zone-{'ab'[number - 1]}"}}},
-                "ADDED")
-        with open(path) as file:
-            self._lines = [json.loads(line) for line in file]
-
-    def recorded(self):
-        return [slice_content(line["event"]["type"], line["event"]["object"]) for line in self._lines
-                if "event" in line]
-
-    def run(self):
-        for line in self._lines:
-            if "action" in line:
-                self._act(line["request"])
-        return [slice_content(*written) for written in self.api.written]
-
-    def _act(self, request):
-        namespace, resource, name, subresource = _PATH.match(request["path"]).groups()
-        body = request.get("body")
-        if name is None:
-            if resource == "services":
-                body = self._defaulted(body)
-            name = self.api.create(resource, namespace, body)["metadata"]["name"]
-        else:
-            self._change(resource, namespace, name, subresource, request["method"], body)
-        for service in [key[2] for key in list(self.api.objects) if key[0] == "services"] + [name]:
-            for controller in self._controllers:
-                controller.reconcile(f"{namespace}/{service}")
-
-    def _defaulted(self, service):
-        spec = {"ipFamilies": ["IPv4"], **service["spec"]}
-        if spec.get("ipFamilyPolicy") == "RequireDualStack":
-            spec["ipFamilies"] = ["IPv4", "IPv6"]
-        return {**service, "spec": spec}
-
-    def _change(self, resource, namespace, name, subresource, method, body):
-        item = copy.deepcopy(self.api.find(resource, namespace, name))
-        if subresource == "binding":
-            item["spec"]["nodeName"] = body["target"]["name"]
-        elif method == "DELETE":
-            if resource != "pods" or (body or {}).get("gracePeriodSeconds") == 0:
-                self.api.delete(resource, namespace, name)
-                return
-            item["metadata"]["deletionTimestamp"] = "2026-11-22T20:30:00Z"
-        elif isinstance(body, list):
-            item["spec"]["ports"].append(body[0]["value"])
-        else:
-            for part in ("status", "spec"):
-                item.setdefault(part, {}).update(body.get(part) or {})
-        self.api.put(resource, item, "MODIFIED")
-
-
-class EndpointSlicesTest(unittest.TestCase):
-
-    def test_slices_are_written_as_the_real_controllers_write_them(self):
-        paths = sorted(glob.glob(f"{_DATA}/controllers/endpointslice-*.jsonl"))
-        self.assertGreater(len(paths), 9)
-        for path in paths:
-            with self.subTest(recording=os.path.basename(path)):
-                replay = Replay(path)
-                mine, recorded = replay.run(), replay.recorded()
-                self.assertEqual(sorted(mine, key=_text), sorted(recorded, key=_text))
-
-    def test_more_than_a_hundred_endpoints_make_a_second_slice(self):
-        api = StandIn()
-        controller = EndpointSliceController(Context(api, api.informers, None, "lab-node", ""))
-        api.put("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}, "ADDED")
-        api.create("services", "shop", {"metadata": {"name": "web"}, "spec": {
-            "selector": {"app": "web"}, "ports": [{"port": 80}], "ipFamilies": ["IPv4"]}})
-        for number in range(103):
-            api.create("pods", "shop", {
-                "metadata": {"name": f"p{number:03}", "labels": {"app": "web"}},
-                "spec": {"nodeName": "n1", "containers": []},
-                "status": {"podIP": f"10.244.1.{number}",
-                           "conditions": [{"type": "Ready", "status": "True"}]}})
-        controller.reconcile("shop/web")
-        slices = api.informers["endpointslices"].list("shop")
-        self.assertEqual(sorted(len(item["endpoints"]) for item in slices), [3, 100])
-        before = len(api.written)
-        controller.reconcile("shop/web")
-        self.assertEqual(len(api.written), before, "nothing has changed, nothing is written")
-
-
-class RolloutTest(unittest.TestCase):
-
-    def test_bounds_are_rounded_as_kubernetes_rounds_them(self):
-        for replicas, surge, unavailable, expected in (
-                (2, "25%", "25%", (1, 0)), (4, "25%", "25%", (1, 1)), (10, "25%", "25%", (3, 2)),
-                (1, 0, 1, (0, 1)), (3, 0, "10%", (0, 1)), (5, 2, 0, (2, 0))):
-            spec = {"replicas": replicas, "strategy": {"rollingUpdate": {
-                "maxSurge": surge, "maxUnavailable": unavailable}}}
-            self.assertEqual(bounds(spec), expected, spec)
-
-    def test_a_rollout_goes_as_far_as_its_bounds_let_it(self):
-        def replica_set(name, size, available):
-            return {"metadata": {"name": name}, "spec": {"replicas": size},
-                    "status": {"availableReplicas": available}}
-
-        spec = {"replicas": 4, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}}
-        for new, old, plan in (
-                ((0, 0), (4, 4), {"new": 1, "old": 3}),   # one more, one less
-                ((1, 0), (3, 3), {"new": 2}),             # the one that went leaves room for one that comes
-                ((2, 1), (3, 3), {"old": 2}),
-                ((2, 2), (2, 2), {"new": 3, "old": 1}),
-                ((4, 3), (1, 1), {"old": 0}),
-                ((1, 0), (4, 2), {"old": 3}),             # of those that are not ready, as many as may
-                ((5, 5), (0, 0), {"new": 4})):
-            found = scale_plan(spec, replica_set("new", *new), [replica_set("old", *old)], False, False, True)
-            self.assertEqual(found, plan, (new, old))
-
-    def test_recreate_waits_for_the_end_of_the_old_pods(self):
-        spec = {"replicas": 2, "strategy": {"type": "Recreate"}}
-        new = {"metadata": {"name": "new"}, "spec": {"replicas": 0}}
-        old = {"metadata": {"name": "old"}, "spec": {"replicas": 2}}
-        self.assertEqual(scale_plan(spec, new, [old], False, True, True), {"old": 0})
-        old["spec"]["replicas"] = 0
-        self.assertEqual(scale_plan(spec, new, [old], False, True, True), {})
-        self.assertEqual(scale_plan(spec, new, [old], False, True, False), {"new": 2})
+from lab.cluster.node.objects import merge_patch, quantity, selected
 
 
 class SpecTest(unittest.TestCase):
@@ -267,7 +70,6 @@ class SpecTest(unittest.TestCase):
             self.assertEqual(images._name_of(reference), name)
         with self.assertRaisesRegex(ImageNotFound, "other/nginx/x:1"):
             images.get("other/nginx/x:1")
-        self.assertIsNone(condition_of({"status": {}}, "Ready"))
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

@@ -68,11 +68,11 @@ class DeploymentController:
         """The ReplicaSet of the present template, at the newest revision: (ReplicaSet, whether it is new)."""
         newest = max([_revision(item) for item in sets if item is not current], default=0)
         if current is None:
-            return self._create_set(deployment, newest + 1), True
+            return self._create_set(deployment, sets, newest + 1), True
         annotations = _annotations(deployment, max(_revision(current), newest + 1))
         return self._patch_set(current, annotations, None), False
 
-    def _create_set(self, deployment, revision):
+    def _create_set(self, deployment, sets, revision):
         metadata, spec = deployment["metadata"], deployment["spec"]
         collisions = (deployment.get("status") or {}).get("collisionCount", 0)
         digest = template_hash(spec["template"], collisions)
@@ -81,12 +81,15 @@ class DeploymentController:
         labels[_HASH] = digest
         selector = copy.deepcopy(spec["selector"])
         selector.setdefault("matchLabels", {})[_HASH] = digest
+        name = f"{metadata['name']}-{digest}"
+        size = self._plan(deployment, {"metadata": {"name": name}, "spec": {"replicas": 0}}, sets,
+                          False).get(name, 0)
         item = {
             "apiVersion": "apps/v1", "kind": "ReplicaSet",
-            "metadata": {"name": f"{metadata['name']}-{digest}", "namespace": metadata["namespace"],
+            "metadata": {"name": name, "namespace": metadata["namespace"],
                          "labels": dict(labels), "annotations": _annotations(deployment, revision),
                          "ownerReferences": [owner_reference(deployment)]},
-            "spec": {"replicas": 0, "selector": selector, "template": template}}
+            "spec": {"replicas": size, "selector": selector, "template": template}}
         if spec.get("minReadySeconds"):
             item["spec"]["minReadySeconds"] = spec["minReadySeconds"]
         try:
@@ -98,6 +101,7 @@ class DeploymentController:
                     **(deployment.get("status") or {}), "collisionCount": collisions + 1})
             raise
         self._sets.observe(created)
+        self._tell_scaled(deployment, name, 0, size)
         return created
 
     def _set_revision(self, deployment, current):
@@ -112,9 +116,7 @@ class DeploymentController:
 
     def _scale(self, deployment, current, old, paused):
         """Moves the numbers of replicas as far as the strategy lets them move now."""
-        recreate = deployment["spec"].get("strategy", {}).get("type") == "Recreate"
-        old_pods = any(not finished(pod) for item in old for pod in self._pods.of(item))
-        plan = scale_plan(deployment["spec"], current, old, paused, recreate, old_pods)
+        plan = self._plan(deployment, current, old, paused)
         scaled = []
         for item in ([current] if current else []) + old:
             wanted = plan.get(item["metadata"]["name"])
@@ -123,12 +125,21 @@ class DeploymentController:
                 annotations = _annotations(deployment, _revision(item))
             before = item["spec"].get("replicas", 0)
             scaled.append(self._patch_set(item, annotations, wanted))
-            if wanted is not None and wanted != before:
-                self._context.events.normal(
-                    "deployment-controller", deployment, "ScalingReplicaSet",
-                    f"Scaled {'up' if wanted > before else 'down'} replica set "
-                    f"{item['metadata']['name']} from {before} to {wanted}")
+            if wanted is not None:
+                self._tell_scaled(deployment, item["metadata"]["name"], before, wanted)
         return (scaled[0], scaled[1:]) if current else (None, scaled)
+
+    def _plan(self, deployment, current, old, paused):
+        """See scale_plan."""
+        recreate = deployment["spec"].get("strategy", {}).get("type") == "Recreate"
+        old_pods = any(not finished(pod) for item in old for pod in self._pods.of(item))
+        return scale_plan(deployment["spec"], current, old, paused, recreate, old_pods)
+
+    def _tell_scaled(self, deployment, name, before, size):
+        if size != before:
+            self._context.events.normal(
+                "deployment-controller", deployment, "ScalingReplicaSet",
+                f"Scaled {'up' if size > before else 'down'} replica set {name} from {before} to {size}")
 
     def _patch_set(self, item, annotations, replicas):
         """Writes what differs; returns the ReplicaSet as it is now."""
