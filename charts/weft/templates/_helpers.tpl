@@ -202,7 +202,9 @@ rules:
      (dict "root" $ "found" (lookup ...)). */}}
 {{- define "weft.mayCreate" -}}
 {{- $annotations := dig "metadata" "annotations" dict (.found | default dict) | default dict -}}
-{{- if or (not .found) (eq (get $annotations "meta.helm.sh/release-name" | toString) .root.Release.Name) -}}
+{{- $release := get $annotations "meta.helm.sh/release-name" | toString -}}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" | toString -}}
+{{- if or (not .found) (and (eq $release .root.Release.Name) (eq $namespace .root.Release.Namespace)) -}}
 true
 {{- end -}}
 {{- end -}}
