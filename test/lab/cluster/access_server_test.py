@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import unittest
@@ -43,7 +42,7 @@ class ServerTestCase(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as free:
             cls.port = free.getsockname()[1]
         cls.server = Process("api", [
-            sys.executable, "-m", "lab.cluster.api", "--directory", os.path.join(cls.directory, "api"),
+            "/usr/bin/python3", "-m", "lab.cluster.api", "--directory", os.path.join(cls.directory, "api"),
             "--kubeconfig", cls.kubeconfig, "--listen", f"127.0.0.1:{cls.port}"],
             os.path.join(cls.directory, "api.log"), env={**os.environ, "PYTHONPATH": _TEST})
         cls.addClassCleanup(cls.server.stop)
