@@ -39,7 +39,7 @@ struct Options {
   std::string control_plane;
   std::string trust_bundle = "/var/run/weft/root.pem";
   std::string join_token_file = "/var/run/weft/token";
-  std::string trust_domain = "cluster.local";
+  std::string trust_domain;
   std::string workload;
   std::string name = "weft-injector";
   std::string kubeconfig;
@@ -73,9 +73,9 @@ void Declare(CLI::App& app, Options& options) {
                  "Service-account token for the audience \"weft\"")
       ->type_name("FILE")
       ->capture_default_str();
-  app.add_option("--trust-domain", options.trust_domain, "SPIFFE trust domain of the mesh")
-      ->type_name("NAME")
-      ->capture_default_str();
+  app.add_option("--trust-domain", options.trust_domain,
+                 "SPIFFE trust domain of the mesh; default: as the settings say")
+      ->type_name("NAME");
   app.add_option("--workload", options.workload,
                  "Our own pod; default: from POD_NAMESPACE and POD_NAME")
       ->type_name("NAMESPACE/POD");
@@ -153,8 +153,10 @@ absl::Status Run(Options options) {
   if (absl::Status logging = InitLogging(options.log_level); !logging.ok()) return logging;
   const sigset_t signals = BlockSignals();
   Complete(options);
-  absl::StatusOr<inject::Settings> settings =
-      webhook::ReadSettings(options.settings, options.name_space);
+  const webhook::SettingsSource settings_source{.path = options.settings,
+                                                .name_space = options.name_space,
+                                                .trust_domain = options.trust_domain};
+  absl::StatusOr<inject::Settings> settings = webhook::ReadSettings(settings_source);
   if (!settings.ok()) return settings.status();
   absl::StatusOr<std::unique_ptr<kubernetes::Client>> client = Connect(options.kubeconfig);
   if (!client.ok()) return client.status();
@@ -163,7 +165,7 @@ absl::Status Run(Options options) {
   webhook::Metrics metrics;
   webhook::WatchedNamespaces namespaces(**client, metrics);
   webhook::Mutator mutator(*std::move(settings), namespaces, metrics);
-  webhook::SettingsFile settings_file(options.settings, options.name_space, mutator, metrics);
+  webhook::SettingsFile settings_file(settings_source, mutator, metrics);
   const webhook::Validator validator(LookUpServices(**client), metrics);
 
   // How the API server knows that it is us.

@@ -204,7 +204,8 @@ spec:
     readinessProbe: {httpGet: {port: http, httpHeaders: [{name: X, value: $(POD_NAME)$$}]}}
 )"));
   std::string value;
-  for (const Json& variable : ContainerOf(pod, "weft-sidecar")["env"]) {
+  const Json sidecar = ContainerOf(pod, "weft-sidecar");
+  for (const Json& variable : sidecar["env"]) {
     if (variable["name"] == "WEFT_APP_PROBES") value = variable["value"];
   }
   EXPECT_EQ(value.find('$'), std::string::npos) << "Kubernetes would expand it";

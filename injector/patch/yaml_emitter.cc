@@ -42,6 +42,9 @@ bool IsBlock(const std::string& text) {
          text.find(" \n") == std::string::npos && text.back() != ' ';
 }
 
+// YAML 1.2.2 section 7.4.2: a longer key needs a "?" before it. Some room is left for escapes.
+constexpr size_t kMaxSimpleKey = 1000;
+
 class Emitter {
  public:
   std::string Take() { return std::move(out_); }
@@ -66,7 +69,13 @@ class Emitter {
     for (const auto& [key, value] : object.items()) {
       if (!first) out_.append(indent, ' ');
       first = false;
-      absl::StrAppend(&out_, Scalar(Json(key)), ":");
+      const std::string name = Scalar(Json(key));
+      if (name.size() > kMaxSimpleKey) {
+        absl::StrAppend(&out_, "? ", name, "\n", std::string(indent, ' '));
+        absl::StrAppend(&out_, ":");
+      } else {
+        absl::StrAppend(&out_, name, ":");
+      }
       // Lists stand as far in as their key, maps two further.
       Value(value, value.is_array() ? indent : indent + 2);
     }

@@ -97,6 +97,15 @@ TEST(EmitterTest, WritesWhatReadsAsTheSame) {
   }
 }
 
+TEST(EmitterTest, LongKeysAreKeysStill) {
+  Json json;
+  json["list"] = Json::array({Json{{std::string(2000, 'k'), Json::array({1})}}});
+  json[std::string(5000, '"')] = Json{{"a", "b"}};
+  const auto read = ParseYaml(EmitYaml(json));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(Dump(read->at(0)), Dump(json));
+}
+
 TEST(EmitterTest, LooksLikeKubectl) {
   const Json json = Json::parse(
       R"({"spec":{"containers":[{"name":"web","args":["-c","echo\nhi\n"],"ports":[]}],"x":{}}})");

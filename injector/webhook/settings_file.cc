@@ -9,31 +9,27 @@
 
 namespace weft::webhook {
 
-absl::StatusOr<inject::Settings> ReadSettings(const std::string& path,
-                                              const std::string& name_space) {
+absl::StatusOr<inject::Settings> ReadSettings(const SettingsSource& source) {
   std::string text;
-  if (!path.empty()) {
-    absl::StatusOr<std::string> read = ReadSmallFile(path);
+  if (!source.path.empty()) {
+    absl::StatusOr<std::string> read = ReadSmallFile(source.path);
     if (!read.ok()) return read.status();
     text = *std::move(read);
   }
   absl::StatusOr<inject::Settings> settings = inject::ParseSettings(text);
   if (!settings.ok()) {
     return absl::Status(settings.status().code(),
-                        absl::StrCat(path, ": ", settings.status().message()));
+                        absl::StrCat(source.path, ": ", settings.status().message()));
   }
-  settings->name_space = name_space;
+  settings->name_space = source.name_space;
+  if (!source.trust_domain.empty()) settings->trust_domain = source.trust_domain;
   return settings;
 }
 
-SettingsFile::SettingsFile(std::string path, std::string name_space, Mutator& mutator,
-                           Metrics& metrics, absl::Duration look_again)
-    : path_(std::move(path)),
-      name_space_(std::move(name_space)),
-      mutator_(mutator),
-      metrics_(metrics),
-      look_again_(look_again) {
-  if (!path_.empty()) thread_ = std::thread([this] { Run(); });
+SettingsFile::SettingsFile(SettingsSource source, Mutator& mutator, Metrics& metrics,
+                           absl::Duration look_again)
+    : source_(std::move(source)), mutator_(mutator), metrics_(metrics), look_again_(look_again) {
+  if (!source_.path.empty()) thread_ = std::thread([this] { Run(); });
 }
 
 SettingsFile::~SettingsFile() {
@@ -45,7 +41,7 @@ void SettingsFile::Run() {
   std::string last_error;
   std::string last_hash;
   do {
-    absl::StatusOr<inject::Settings> settings = ReadSettings(path_, name_space_);
+    absl::StatusOr<inject::Settings> settings = ReadSettings(source_);
     metrics_.settings_invalid.Set(settings.ok() ? 0 : 1);
     if (!settings.ok()) {
       if (settings.status().ToString() != last_error) {

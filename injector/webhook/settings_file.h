@@ -14,17 +14,23 @@
 
 namespace weft::webhook {
 
-// The settings in the file, or the defaults without one. `name_space` is the mesh's own. Errors
-// name file and field.
-absl::StatusOr<inject::Settings> ReadSettings(const std::string& path,
-                                              const std::string& name_space);
+// Where settings come from.
+struct SettingsSource {
+  std::string path;  // empty: the defaults
+  // What the command line says beats the file.
+  std::string name_space;    // of the mesh itself
+  std::string trust_domain;  // empty: as the file says
+};
+
+// Errors name file and field.
+absl::StatusOr<inject::Settings> ReadSettings(const SettingsSource& source);
 
 // A thread that reads the file again every few seconds and hands new settings on. A file that
 // cannot be used is logged and counted, and the last good one stays in force.
 class SettingsFile {
  public:
   // Without a path there is nothing to follow. The references must outlive this.
-  SettingsFile(std::string path, std::string name_space, Mutator& mutator, Metrics& metrics,
+  SettingsFile(SettingsSource source, Mutator& mutator, Metrics& metrics,
                absl::Duration look_again = absl::Seconds(5));
   ~SettingsFile();
   SettingsFile(const SettingsFile&) = delete;
@@ -33,8 +39,7 @@ class SettingsFile {
  private:
   void Run();
 
-  const std::string path_;
-  const std::string name_space_;
+  const SettingsSource source_;
   Mutator& mutator_;
   Metrics& metrics_;
   const absl::Duration look_again_;

@@ -70,7 +70,9 @@ void CheckWeightsAreWhole(const Json& split, std::vector<std::string>& mistakes)
 bool SameSpec(const Review& review) {
   const Json* before = Find(review.old_object, "spec");
   const Json* after = Find(review.object, "spec");
-  return before != nullptr && after != nullptr && *before == *after;
+  // As values: the order of keys says nothing.
+  return before != nullptr && after != nullptr &&
+         nlohmann::json(*before) == nlohmann::json(*after);
 }
 
 bool BeingDeleted(const Json& object) {
