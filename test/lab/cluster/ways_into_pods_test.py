@@ -8,7 +8,7 @@ import threading
 import unittest
 import zlib
 
-from lab.cluster.access import container_log, spdy, websocket
+from lab.cluster.access import container_log, network, spdy, websocket
 from lab.cluster.access.port_forward import PortForward
 from lab.cluster.access.stream import Stream
 
@@ -135,6 +135,17 @@ class PortForwardTest(unittest.TestCase):
                 connection = spdy.Connection(_reader(data), lambda data: None)
                 with self.assertRaises(spdy.ProtocolError):
                     connection.read()
+
+
+class NetworkTest(unittest.TestCase):
+
+    def test_a_connection_may_be_idle_for_long(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            with network.connect("", *server.getsockname(), timeout=5) as connection:
+                self.assertIsNone(connection.gettimeout())
+
+    def test_an_address_is_looked_for_in_the_labs_own_namespaces_only(self):
+        self.assertIsNone(network.namespace_with_address("127.0.0.1", "no-lab-has-this-name-"))
 
 
 class HeaderBlockTest(unittest.TestCase):

@@ -9,10 +9,16 @@ _DIAL_SECONDS = 10.0
 
 
 def connect(namespace, address, port, timeout=_DIAL_SECONDS):
-    """A TCP connection from inside the network namespace of that name; "" is the one we are in."""
-    if not namespace:
-        return socket.create_connection((address, port), timeout)
-    return Namespace(namespace, log_dir="").connect(address, port, timeout)
+    """A TCP connection from inside the network namespace of that name; "" is the one we are in.
+
+    `timeout` is for connecting only: afterwards the socket waits as long as it takes.
+    """
+    if namespace:
+        connection = Namespace(namespace, log_dir="").connect(address, port, timeout)
+    else:
+        connection = socket.create_connection((address, port), timeout)
+    connection.settimeout(None)
+    return connection
 
 
 def namespace_with_address(address, prefix):

@@ -94,7 +94,7 @@ class WebhookClient:
         if connection is not None:
             try:
                 return self._exchange(connection, target, body, deadline)
-            except (_Stale, ConnectionError):
+            except _Stale:
                 pass  # closed while it was idle: a new one decides
         return self._exchange(self._connect(target, deadline), target, body, deadline)
 
@@ -116,8 +116,11 @@ class WebhookClient:
             connection.close()
             if expired.is_set() or isinstance(error, TimeoutError):
                 raise CallFailed("context deadline exceeded") from error
-            if isinstance(error, http.client.RemoteDisconnected):
+            if isinstance(error, (http.client.RemoteDisconnected, ssl.SSLEOFError, ssl.SSLZeroReturnError)):
                 raise _Stale("EOF") from error
+            if isinstance(error, ConnectionError):
+                raise _Stale(f"read tcp {target.shown_address}: read: {(error.strerror or 'closed').lower()}"
+                             ) from error
             if isinstance(error, OSError):
                 raise CallFailed(f"read tcp: {error.strerror or error}") from error
             raise CallFailed(f"malformed HTTP response: {error}") from error
@@ -144,6 +147,7 @@ class WebhookClient:
             raise CallFailed(f"dial tcp {target.shown_address}: connect: "
                              f"{(error.strerror or str(error)).lower()}") from error
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.settimeout(max(0.001, deadline - time.monotonic()))
         context = _context(target.ca_bundle)
         try:
             secure = context.wrap_socket(plain, server_hostname=target.server_name)
@@ -155,7 +159,7 @@ class WebhookClient:
             raise CallFailed(f"tls: failed to verify certificate: x509: {problem}") from error
         except TimeoutError as error:
             plain.close()
-            raise CallFailed("net/http: TLS handshake timeout") from error
+            raise CallFailed("context deadline exceeded") from error
         except OSError as error:
             plain.close()
             raise CallFailed(_tls_words(error)) from error
@@ -164,6 +168,7 @@ class WebhookClient:
         except CertificateProblem as error:
             secure.close()
             raise CallFailed(f"tls: failed to verify certificate: x509: {error}") from error
+        secure.settimeout(None)  # from here on, _exchange sees to the deadline
         connection = http.client.HTTPSConnection(target.server_name)
         connection.sock = secure
         return connection
@@ -188,7 +193,7 @@ class WebhookClient:
 
 
 class _Stale(CallFailed):
-    """The server closed without an answer."""
+    """The server closed without an answer: it may have done so before the request came."""
 
 
 def ready_addresses(slices, port_name):
