@@ -19,6 +19,7 @@ from lab.cluster.api.writing import Write, Writer
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
             "application/apply-patch+yaml", "application/apply-patch+cbor")
+_ENDPOINTS_DEPRECATED = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
 _NOT_FOUND = b"404 page not found\n"
 VERSION = {"major": "1", "minor": "34", "emulationMajor": "1", "emulationMinor": "34", "minCompatibilityMajor": "1",
            "minCompatibilityMinor": "33", "gitVersion": "v1.34.0", "gitCommit": "", "gitTreeState": "clean",
@@ -206,6 +207,8 @@ class ApiServer:
         request = exchange.request
         if request.method == "HEAD":
             raise statuses.method_not_allowed()
+        if kind.qualified == "endpoints":
+            exchange.warnings.append(_ENDPOINTS_DEPRECATED)
         if kind.resource in REVIEWS and kind.custom is None or path.subresource and \
                 (kind.group, kind.resource, path.subresource) in self._handlers:
             self._hand_over(exchange, user, kind, path)

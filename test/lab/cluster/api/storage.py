@@ -12,6 +12,9 @@ from collections import deque
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
+# A journal that is longer is written anew when most of it has been overwritten.
+_JOURNAL_LINES = 100000
+
 
 class Stored:
     """One state of one object."""
@@ -107,6 +110,7 @@ class Storage:
         self._observers = []
         self._path = path
         self._journal = None
+        self._lines = 0
         self._load()
 
     def collection(self, group, resource):
@@ -244,11 +248,19 @@ class Storage:
                     self._replay(line)
             self.version += self.RESTART_GAP
             self.compacted = self.version
+        self._rewrite()
+
+    def _rewrite(self):
+        """Writes the journal anew, with what is stored and nothing else."""
+        if self._journal:
+            self._journal.close()
+        self._lines = 1
         fresh = self._path + ".new"
         with open(fresh, "wb") as journal:
             journal.write(dump(["", "", "", "", self.version, None]) + b"\n")
             for collection in self._collections.values():
                 for stored in collection.objects.values():
+                    self._lines += 1
                     journal.write(_line(collection.key, stored, stored.version, stored.whole()))
         os.replace(fresh, self._path)
         self._journal = open(self._path, "ab", buffering=0)
@@ -269,8 +281,13 @@ class Storage:
         collection.touch()
 
     def _write(self, key, stored, version, body):
-        if self._journal:
-            self._journal.write(_line(key, stored, version, body))
+        if not self._journal:
+            return
+        self._journal.write(_line(key, stored, version, body))
+        self._lines += 1
+        if self._lines > _JOURNAL_LINES and \
+                self._lines > 4 * sum(len(collection.objects) for collection in self._collections.values()):
+            self._rewrite()
 
     def close(self):
         with self.lock:
