@@ -1,7 +1,7 @@
 """What the built-in types look like: names, types, protobuf numbers and merge keys of their fields.
 
-The tables are in types/*.fields, a file for each API package. A line without indentation starts a type, an
-indented one is a field:
+The tables are in types/*.fields, a file for each API package. A line without indentation starts a type (`atomic`
+after its name: server-side apply takes it as a whole), an indented one is a field:
 
      1 ports []ServicePort merge=port keys=port,protocol
 
@@ -59,22 +59,22 @@ class Shape:
 ANY = Shape("any", "Raw")
 
 
-def _rows(package):
+@functools.lru_cache(maxsize=None)
+def _package(package):
+    """({type: rows of its fields}, names of the atomic types)."""
     with open(os.path.join(_DIRECTORY, f"{package}.fields")) as table:
-        rows, types = None, {}
+        rows, types, atomic = None, {}, set()
         for line in table:
             if line.startswith("#"):
                 continue
             if line.startswith(" "):
                 rows.append(line.split())
             else:
-                rows = types[line.strip()] = []
-    return types
-
-
-@functools.lru_cache(maxsize=None)
-def _package(package):
-    return _rows(package)
+                name, *flags = line.split()
+                rows = types[name] = []
+                if "atomic" in flags:
+                    atomic.add(name)
+    return types, atomic
 
 
 _shapes = {}
@@ -87,7 +87,9 @@ def struct(package, name):
     if shape is None:
         # Known before its fields are: types contain themselves. Copies share the fields that come later.
         shape = _shapes[key] = Shape("struct", f"{package}.{name}")
-        for row in _package(package)[name]:
+        types, atomic = _package(package)
+        shape.atomic = name in atomic
+        for row in types[name]:
             _add(shape, package, row)
     return shape
 

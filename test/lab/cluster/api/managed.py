@@ -19,7 +19,7 @@ _IGNORED = frozenset((("f:apiVersion",), ("f:kind",), ("f:metadata",)) + tuple(
         "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "selfLink", "generation",
         "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds")))
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_BEFORE = "before-first-apply"
 
 
 def _compact(value):
@@ -219,8 +219,10 @@ class Managers:
     @staticmethod
     def _entry(key, when, paths, custom):
         manager, operation, version, subresource = key
-        entry = {"manager": manager, "operation": operation, "apiVersion": version, "time": when,
-                 "fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(paths)}
+        entry = {"manager": manager, "operation": operation, "apiVersion": version}
+        if when:
+            entry["time"] = when
+        entry.update(fieldsType="FieldsV1", fieldsV1=to_fields_v1(paths))
         if subresource:
             entry["subresource"] = subresource
         return {name: entry[name] for name in sorted(entry)} if custom else entry
@@ -306,6 +308,10 @@ def apply(live, config, kind, manager, subresource, force):
     """
     shape = kind.shape
     managers = Managers(live.get("metadata", {}).get("managedFields"))
+    if live and not live["metadata"].get("managedFields"):
+        # Nobody is known to own anything: then somebody does who was there before.
+        before, _ = changes(empty(shape), live, shape)
+        managers.set((_BEFORE, "Update", kind.api_version, ""), may_own(before, "", kind.has_status))
     key = (manager, "Apply", kind.api_version, subresource)
     last, wanted = managers.owned(key), may_own(named(config, shape), subresource, kind.has_status)
     merged = overlay(live, config, shape)
