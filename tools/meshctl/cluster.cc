@@ -111,7 +111,7 @@ absl::Status StatusOfKubectl(const ProcessResult& result) {
     return absl::InvalidArgumentError(words);
   }
   if (absl::StrContains(said, "localhost:8080")) {
-    return absl::UnavailableError(
+    return absl::FailedPreconditionError(
         absl::StrCat("kubectl knows no cluster (it tried localhost:8080): choose one with "
                      "--context or --kubeconfig, or name a control plane "
                      "outside of Kubernetes with --control-plane and --state"));

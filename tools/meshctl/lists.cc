@@ -90,11 +90,11 @@ std::string SummaryOf(const v1::ConfigResource& resource) {
   return "";
 }
 
-void PrintStatusTable(const Options& options, const v1::GetStatusResponse& status) {
-  const auto line = [](std::string_view name, std::string_view value) {
-    std::cout << absl::StrFormat("%-16s%s\n", ToAbsl(name), ToAbsl(value));
+void PrintStatusTable(std::string_view name, const v1::GetStatusResponse& status) {
+  const auto line = [](std::string_view what, std::string_view value) {
+    std::cout << absl::StrFormat("%-16s%s\n", ToAbsl(what), ToAbsl(value));
   };
-  line("Control plane", absl::StrCat(options.control_plane, ", version ", status.version(), ", up ",
+  line("Control plane", absl::StrCat(ToAbsl(name), ", version ", status.version(), ", up ",
                                      SinceNow(status.started())));
   line("Source", absl::StrCat(status.source(), status.source_synced() ? "" : " (not read yet)"));
   line("Trust domain", status.trust_domain());
@@ -157,7 +157,7 @@ absl::Status PrintStatus(const Options& options) {
       control_plane->Call(&Stub::GetStatus, v1::GetStatusRequest());
   if (!status.ok()) return status.status();
   if (options.format != Format::kTable) return PrintMessage(*status, options.format);
-  PrintStatusTable(options, *status);
+  PrintStatusTable(control_plane->name(), *status);
   return absl::OkStatus();
 }
 

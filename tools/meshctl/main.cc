@@ -1,6 +1,7 @@
 // meshctl: what an operator asks and tells the mesh.
 #include <grpc/support/log.h>
 
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -11,8 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "base/version.h"
+#include "tools/meshctl/ca.h"
+#include "tools/meshctl/check.h"
 #include "tools/meshctl/completion.h"
 #include "tools/meshctl/explain.h"
+#include "tools/meshctl/inject.h"
+#include "tools/meshctl/install.h"
 #include "tools/meshctl/lists.h"
 #include "tools/meshctl/options.h"
 #include "tools/meshctl/token.h"
@@ -26,9 +31,9 @@ constexpr int kExitUsage = 2;
 // What the command line said; `run` is set by the subcommand it chose.
 struct Invocation {
   Options options;
-  std::string context;
-  std::string kubeconfig;
   bool client_only = false;
+  bool check_before = false;
+  Installation installation;
   std::string config_workload;
   std::string config_type;
   std::string explain_from;
@@ -36,6 +41,8 @@ struct Invocation {
   std::string explain_url;
   std::vector<std::string> explain_headers;
   TokenRequest token;
+  InjectRequest inject;
+  CaRotation rotation;
   std::string shell;
   std::function<absl::Status()> run;
 };
@@ -55,20 +62,24 @@ void DeclareGlobals(CLI::App& app, Invocation& invocation) {
          "How to print")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "json", "yaml"}));
-  app.add_option("--control-plane", options.control_plane, "Where the control plane listens")
-      ->type_name("ADDR:PORT")
-      ->envname("WEFT_CONTROL_PLANE")
+  app.add_option("--context", options.context,
+                 "Kubernetes context; kubectl's current one without it")
+      ->type_name("NAME");
+  app.add_option("--kubeconfig", options.kubeconfig,
+                 "Kubernetes configuration; kubectl's without it")
+      ->type_name("FILE");
+  app.add_option("--mesh-namespace", options.mesh_namespace, "Namespace where Weft is installed")
+      ->type_name("NAMESPACE")
+      ->envname("WEFT_NAMESPACE")
       ->capture_default_str();
-  app.add_option("--state", options.state,
-                 "The control plane's state directory, for root.pem and operator-token")
+  app.add_option("--control-plane", options.control_plane,
+                 "A control plane outside of Kubernetes: where it listens (default with --state: "
+                 "127.0.0.1:15012)")
+      ->type_name("ADDR:PORT")
+      ->envname("WEFT_CONTROL_PLANE");
+  app.add_option("--state", options.state, "Its state directory, for root.pem and operator-token")
       ->type_name("DIR")
       ->envname("WEFT_STATE");
-  app.add_option("--context", invocation.context,
-                 "Kubernetes context; refused while control planes read directories")
-      ->type_name("NAME");
-  app.add_option("--kubeconfig", invocation.kubeconfig,
-                 "Kubernetes configuration; refused while control planes read directories")
-      ->type_name("FILE");
   app.set_version_flag("--version", absl::StrCat("meshctl ", ToAbsl(kVersion)));
 }
 
@@ -133,6 +144,41 @@ void DeclareRoutes(CLI::App& app, Invocation& invocation) {
       "Example: meshctl routes explain -n shop --from web tea.1/path -H 'cookie: version=beta'");
 }
 
+void DeclareCheck(CLI::App& app, Invocation& invocation) {
+  CLI::App* check =
+      Command(app, "check", "Whether the cluster can have the mesh, and whether the mesh is well",
+              invocation, [&] { return RunCheck(invocation.options, invocation.check_before); });
+  check->add_flag("--pre", invocation.check_before, "Before Weft is installed");
+}
+
+// What is not ours is Helm's: "meshctl install --set trustDomain=example.org".
+void DeclareInstall(CLI::App& app, Invocation& invocation) {
+  Installation& installation = invocation.installation;
+  const auto declare = [&](const std::string& name, const std::string& description,
+                           absl::Status (*run)(const Options&, const Installation&)) {
+    CLI::App* command = Command(app, name, description, invocation, [&invocation, &app, run] {
+      invocation.installation.helm_flags = app.remaining();
+      return run(invocation.options, invocation.installation);
+    });
+    // Since global options may stand behind the command, what nobody knows ends up with them.
+    command->preparse_callback([&app](size_t) { app.allow_extras(); });
+    command->add_option("--release", installation.release, "Name of the Helm release")
+        ->type_name("NAME")
+        ->capture_default_str();
+    command->add_flag("--force", installation.force, "In spite of what speaks against it");
+    return command;
+  };
+  CLI::App* install = declare(
+      "install", "Install or upgrade Weft with Helm; further flags are Helm's (-f FILE, --set K=V)",
+      Install);
+  install->add_option("--chart", installation.chart, "The chart; found beside meshctl without it")
+      ->type_name("DIR");
+  install->add_flag("--skip-crds", installation.skip_crds,
+                    "Leave CustomResourceDefinitions as they are");
+  install->add_flag("--skip-check", installation.skip_check, "Do not look before and after");
+  declare("uninstall", "Remove Weft with Helm; your TrafficSplits and the CA stay", Uninstall);
+}
+
 void DeclareToken(CLI::App& app, Invocation& invocation) {
   CLI::App* token = Command(app, "token", "Join tokens for sidecars", invocation, nullptr);
   CLI::App* create = Command(
@@ -155,6 +201,41 @@ void DeclareToken(CLI::App& app, Invocation& invocation) {
       ->type_name("FILE");
 }
 
+void DeclareCa(CLI::App& app, Invocation& invocation) {
+  CLI::App* ca = Command(app, "ca", "The mesh's certificate authority", invocation, nullptr);
+  Command(*ca, "status", "Who signs, whom the mesh trusts, and how a rotation stands", invocation,
+          [&] { return PrintCa(invocation.options); });
+  CLI::App* rotate =
+      Command(*ca, "rotate",
+              "Replace the mesh's root by a new one, and follow until the old one is retired",
+              invocation, [&] { return RotateCa(invocation.options, invocation.rotation); });
+  rotate->add_flag("--no-wait", invocation.rotation.no_wait, "Only begin it");
+  rotate->footer(
+      "No request fails meanwhile. It lasts as long as workload certificates live, for the old "
+      "root\n"
+      "stays trusted until the last one that it has signed has expired. An interrupted command\n"
+      "changes nothing: the control plane goes on, \"meshctl ca status\" shows it.");
+}
+
+void DeclareInject(CLI::App& app, Invocation& invocation) {
+  CLI::App* inject =
+      Command(app, "inject",
+              "Put sidecars into manifests, as the injector does in a cluster; needs no cluster",
+              invocation, [&] { return InjectFile(invocation.options, invocation.inject); });
+  inject
+      ->add_option("-f,--filename", invocation.inject.file,
+                   "Manifests, YAML or JSON; \"-\" is standard input")
+      ->type_name("FILE")
+      ->required();
+  inject
+      ->add_option(
+          "--settings", invocation.inject.settings_file,
+          "Injection settings, as in the ConfigMap weft-injector; default: those of a mesh "
+          "installed without any choice")
+      ->type_name("FILE");
+  inject->footer("Example: meshctl inject -f deployment.yaml -n shop | kubectl apply -f -");
+}
+
 void DeclareCompletion(CLI::App& app, Invocation& invocation) {
   CLI::App* completion =
       Command(app, "completion", "A completion script for your shell", invocation, [&] {
@@ -166,15 +247,26 @@ void DeclareCompletion(CLI::App& app, Invocation& invocation) {
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 
-absl::Status RefuseClusterOptions(const Invocation& invocation) {
-  const std::string given = !invocation.context.empty()      ? "--context"
-                            : !invocation.kubeconfig.empty() ? "--kubeconfig"
-                                                             : "";
-  if (given.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(given,
-                   " chooses a Kubernetes cluster, which this meshctl cannot reach yet: name "
-                   "the control plane with --control-plane and --state"));
+// A cluster and a control plane outside of it cannot both be meant. Where the latter stands in the
+// environment, the command line says more.
+absl::Status ChooseOne(const CLI::App& app, Options& options) {
+  const std::string cluster = !options.context.empty()      ? "--context"
+                              : !options.kubeconfig.empty() ? "--kubeconfig"
+                                                            : "";
+  if (cluster.empty()) return absl::OkStatus();
+  for (const char* direct : {"--control-plane", "--state"}) {
+    const CLI::Option* option = app.get_option(direct);
+    const char* environment = std::getenv(option->get_envname().c_str());
+    if (option->empty() || (environment != nullptr && option->as<std::string>() == environment)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(cluster, " chooses a Kubernetes cluster, ", direct,
+                     " a control plane outside of it: give one of them"));
+  }
+  options.control_plane.clear();
+  options.state.clear();
+  return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
@@ -185,11 +277,18 @@ int Main(int argc, char** argv) {
   DeclareGlobals(app, invocation);
   DeclareLists(app, invocation);
   DeclareRoutes(app, invocation);
+  DeclareCheck(app, invocation);
+  DeclareInstall(app, invocation);
   DeclareToken(app, invocation);
+  DeclareInject(app, invocation);
+  DeclareCa(app, invocation);
   DeclareCompletion(app, invocation);
   app.footer(
-      "Exit codes: 0 success, 1 error, 2 wrong usage. WEFT_CONTROL_PLANE and WEFT_STATE stand for\n"
-      "--control-plane and --state; NO_COLOR turns colours off.");
+      "It finds the mesh in the cluster that kubectl (or $KUBECTL) reaches, or at "
+      "--control-plane.\n"
+      "Exit codes: 0 success, 1 error, 2 wrong usage. WEFT_CONTROL_PLANE, WEFT_STATE and\n"
+      "WEFT_NAMESPACE stand for --control-plane, --state and --mesh-namespace; NO_COLOR turns\n"
+      "colours off.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -199,7 +298,7 @@ int Main(int argc, char** argv) {
     std::cerr << "meshctl: a command is missing; \"meshctl --help\" lists them" << std::endl;
     return kExitUsage;
   }
-  absl::Status status = RefuseClusterOptions(invocation);
+  absl::Status status = ChooseOne(app, invocation.options);
   if (status.ok()) status = invocation.run();
   if (status.ok()) return 0;
   std::cerr << "meshctl: " << status.message() << std::endl;
