@@ -163,7 +163,7 @@ class PodAccessTest(unittest.TestCase):
         return {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
                 "metadata": {"name": "hook"}, "webhooks": [{
                     "name": "hook.weft.io", "rules": [rule], "sideEffects": "None",
-                    "admissionReviewVersions": ["v1"], "timeoutSeconds": 5,
+                    "admissionReviewVersions": ["v1"], "timeoutSeconds": 30,
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "hooked"}},
                     "clientConfig": {"caBundle": base64.b64encode(authority.pem).decode(),
                                      "service": {"name": "hook", "namespace": "hooks", "path": "/mark"}}}]}

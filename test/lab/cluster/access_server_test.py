@@ -161,7 +161,7 @@ class WebhooksOfServerTest(ServerTestCase):
         self.webhook = Webhook(self.authority.context("127.0.0.1"), self.reply)
         self.addCleanup(self.webhook.close)
         recorded = {"name": "inject.weft.io", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-                    "timeoutSeconds": 2, "rules": [{"apiGroups": [""], "apiVersions": ["v1"],
+                    "timeoutSeconds": 30, "rules": [{"apiGroups": [""], "apiVersions": ["v1"],
                                                     "operations": ["CREATE"], "resources": ["pods"]}],
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "inject"}},
                     "clientConfig": {"url": f"https://127.0.0.1:{self.webhook.port}/inject",
@@ -245,7 +245,8 @@ class WebhooksOfServerTest(ServerTestCase):
 class ListOfKubectlTest(ServerTestCase):
 
     def test_kubectl_applies_lists(self):
-        configmaps = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+        configmaps = [{"apiVersion": "v1", "kind": "ConfigMap",
+                       "metadata": {"name": name, "namespace": "default"}}
                       for name in ("a", "b")]
         done = self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List",
                                                                   "items": configmaps}))
