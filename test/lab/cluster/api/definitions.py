@@ -15,6 +15,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 _WATCHES_REFUSED_SECONDS = 0.02  # after the install: 429, as a real server does for a moment
 _WATCHES_END_SECONDS = 1.0  # after a change
+_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 
 
 class CustomVersion:
@@ -130,7 +131,7 @@ def kinds_of(definition):
                           spec["scope"] == "Namespaced", singular=names.get("singular") or names["kind"].lower(),
                           short_names=tuple(names.get("shortNames") or ()),
                           categories=tuple(names.get("categories") or ()), subresources=subresources,
-                          shape=custom.shape, generation=True, custom=custom))
+                          verbs=_VERBS, shape=custom.shape, generation=True, custom=custom))
     return sorted(kinds, key=lambda kind: version_rank(kind.version), reverse=True)
 
 
