@@ -1,4 +1,5 @@
-"""What the lab's API server promises beyond single answers: pages, history, restarts, definitions, deletion."""
+"""What the lab's API server promises beyond single answers: pages, history, restarts, definitions,
+deletion."""
 
 import json
 import os
@@ -493,7 +494,8 @@ class WriteTest(StoryTest):
                                      (recorded["body"]["reason"], recorded["body"].get("details")))
 
     def with_present_version(self, instance, path, body, status):
-        """The body with the version it should have here: that of now, or for a recorded conflict an old one."""
+        """The body with the version it should have here: that of now, or for a recorded conflict an old
+        one."""
         metadata = dict(body["metadata"])
         metadata.pop("uid", None)
         if metadata.get("resourceVersion"):

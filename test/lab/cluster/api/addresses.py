@@ -11,7 +11,8 @@ _RESERVED_BELOW = 16  # the first addresses are for services that ask for them, 
 
 
 class Addresses:
-    """Hands out addresses; which are taken is read from the stored services. Call with the storage's lock held."""
+    """Hands out addresses; which are taken is read from the stored services. Call with the storage's lock
+    held."""
 
     def __init__(self, store):
         self._services = store.collection("", "services")

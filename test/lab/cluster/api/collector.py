@@ -10,8 +10,8 @@ from lab.cluster.api.storage import DELETED, Conflict
 
 _NAMESPACES = ("", "namespaces")
 _RETRY_SECONDS = 0.1
-# So long what is in a namespace outlives its deletion at least; a real cluster takes its time, and who deletes a
-# manifest with a namespace in it counts on that.
+# So long what is in a namespace outlives its deletion at least; a real cluster takes its time, and who
+# deletes a manifest with a namespace in it counts on that.
 _NAMESPACE_GRACE_SECONDS = 1.0
 
 # Conditions of a namespace that has nothing left: type, reason, message.

@@ -1,4 +1,5 @@
-"""Defaults that the server fills in, a function per kind; they change the object, which is the caller's own."""
+"""Defaults that the server fills in, a function per kind; they change the object, which is the caller's
+own."""
 
 import base64
 

@@ -1,4 +1,5 @@
-"""CustomResourceDefinitions: from the object to kinds that are served, through install, change and removal."""
+"""CustomResourceDefinitions: from the object to kinds that are served, through install, change and
+removal."""
 
 import re
 import threading

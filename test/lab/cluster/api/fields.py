@@ -1,13 +1,14 @@
 """What the built-in types look like: names, types, protobuf numbers and merge keys of their fields.
 
-The tables are in types/*.fields, a file for each API package. A line without indentation starts a type (`atomic`
-after its name: server-side apply takes it as a whole), an indented one is a field:
+The tables are in types/*.fields, a file for each API package. A line without indentation starts a type
+(`atomic` after its name: server-side apply takes it as a whole), an indented one is a field:
 
      1 ports []ServicePort merge=port keys=port,protocol
 
-A field has its protobuf number, its JSON name and its type: string, bool, int, float, bytes, Time, MicroTime,
-Quantity, IntOrString, Raw (any JSON), FieldsV1, a type of the same package or of another one (meta.ObjectMeta),
-each also as list ([]X) or map (map X). `~` in place of the name embeds the fields of a type. Then flags:
+A field has its protobuf number, its JSON name and its type: string, bool, int, float, bytes, Time,
+MicroTime, Quantity, IntOrString, Raw (any JSON), FieldsV1, a type of the same package or of another one
+(meta.ObjectMeta), each also as list ([]X) or map (map X). `~` in place of the name embeds the fields of a
+type. Then flags:
 
     *            a pointer: absent and zero are different
     !            always written, even if it is zero

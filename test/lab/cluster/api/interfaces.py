@@ -1,7 +1,7 @@
 """What the API server and `lab.cluster.access` agree on: users, calls, admission, errors.
 
-`lab.cluster.access` has one function, `create(cluster, options) -> Access`. The server calls it once, before it
-listens. Everything here is called from many threads at the same time.
+`lab.cluster.access` has one function, `create(cluster, options) -> Access`. The server calls it once,
+before it listens. Everything here is called from many threads at the same time.
 """
 
 from dataclasses import dataclass, field
@@ -87,7 +87,8 @@ class Cluster(Protocol):
         """All objects, or those of one namespace, by namespace and name."""
 
     def revision(self, group, resource) -> int:
-        """A number that changes with every change of such an object: whatever was derived is good until then."""
+        """A number that changes with every change of such an object: whatever was derived is good until
+        then."""
 
     def served(self, group, version, resource) -> Optional[Resource]:
         """The resource if this server serves it, else None."""
@@ -140,14 +141,15 @@ class Access(Protocol):
     """Who may do what: written in `lab.cluster.access`."""
 
     def authenticate(self, headers, client_cert) -> Optional[User]:
-        """The caller. `headers` have names in lower case, `client_cert` is DER and verified against the cluster's
-        CA, or None. ANONYMOUS without credentials, None (401) with bad ones."""
+        """The caller. `headers` have names in lower case, `client_cert` is DER and verified against the
+        cluster's CA, or None. ANONYMOUS without credentials, None (401) with bad ones."""
 
     def authorize(self, user, verb, group, resource, subresource, namespace, name, path) -> tuple:
         """(allowed, reason). For paths that are no resource, `resource` is "" and `path` says which."""
 
     def admit(self, admission: Admission, settle: Callable[[dict], dict]) -> tuple:
-        """(object, warnings): mutating webhooks, then `settle` once, then validating webhooks on what it returned.
+        """(object, warnings): mutating webhooks, then `settle` once, then validating webhooks on what it
+        returned.
 
         `settle(object)` prunes, defaults and validates as the server does, and raises StatusError for an
         invalid object; for DELETE and CONNECT it is not called and the object is None. Refusals are

@@ -1,8 +1,8 @@
 """Who owns which field: metadata.managedFields, and server-side apply.
 
-A set of fields is a frozenset of paths; a path is a tuple of elements as FieldsV1 writes them: `f:name` of a field,
-`k:{...}` of a list item with keys, `v:...` of a value in a set. A path of a struct, map or list item itself stands
-for its `.`.
+A set of fields is a frozenset of paths; a path is a tuple of elements as FieldsV1 writes them: `f:name` of
+a field, `k:{...}` of a list item with keys, `v:...` of a value in a set. A path of a struct, map or list
+item itself stands for its `.`.
 """
 
 import json

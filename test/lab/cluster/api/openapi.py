@@ -1,4 +1,5 @@
-"""OpenAPI v3: a document for each group version, made from the tables of types and the schemas of definitions."""
+"""OpenAPI v3: a document for each group version, made from the tables of types and the schemas of
+definitions."""
 
 from lab.cluster.api import fields
 

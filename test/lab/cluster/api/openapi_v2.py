@@ -1,7 +1,7 @@
 """OpenAPI v2 in protobuf, the little that kubectl still asks it for: whether the server checks fields.
 
-For all kinds but `List` kubectl looks into OpenAPI v3. For lists it wants to see here that PATCH of a Namespace
-takes `fieldValidation`, and leaves the checking to the server then.
+For all kinds but `List` kubectl looks into OpenAPI v3. For lists it wants to see here that PATCH of a
+Namespace takes `fieldValidation`, and leaves the checking to the server then.
 """
 
 CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -190,7 +190,8 @@ def _strategic_list(target, patch, shape):
 
 
 def _ordered(items, order, shape):
-    """Items in the order the client wants; those it does not name keep their place after the one before them."""
+    """Items in the order the client wants; those it does not name keep their place after the one before
+    them."""
     key = shape.merge_key if shape is not None else ""
     wanted = [entry.get(key) if key and isinstance(entry, dict) else entry for entry in order]
 

@@ -58,10 +58,11 @@ def select(store, kind, request, namespace):
         if items is None:
             if token:
                 raise statuses.expired(
-                    "The provided continue parameter is too old to display a consistent list result. You can start a "
-                    "new list without the continue parameter, or use the continue token in this response to retrieve "
-                    "the remainder of the results. Continuing with the provided token results in an inconsistent list "
-                    "- objects that were created, modified, or deleted between the time the first chunk was returned "
+                    "The provided continue parameter is too old to display a consistent list result. You can "
+                    "start a new list without the continue parameter, or use the continue token in this "
+                    "response to retrieve the remainder of the results. Continuing with the provided token "
+                    "results in an inconsistent list - objects that were created, modified, or deleted "
+                    "between the time the first chunk was returned "
                     "and now may show up in the list.", {"continue": _encode_token(-1, start.lstrip("/"))})
             raise statuses.expired("The resourceVersion for the provided list is too old.")
     metadata = {"resourceVersion": str(at)}

@@ -1,8 +1,8 @@
 """What is stored: objects by resource, namespace and name, one resourceVersion for all, and a bounded history.
 
-An object that is stored is never changed: a write stores another one. So readers and watches share objects, and
-their JSON, without copies. The state is kept in a journal, a line per write, so that it outlives the process
-however that ends.
+An object that is stored is never changed: a write stores another one. So readers and watches share
+objects, and their JSON, without copies. The state is kept in a journal, a line per write, so that it
+outlives the process however that ends.
 """
 
 import json
@@ -134,7 +134,8 @@ class Storage:
         return collection.objects.get((namespace, name)) if collection else None
 
     def create(self, key, obj):
-        """Stores a new object and sets its resourceVersion. Returns the Stored, or None if the name is taken."""
+        """Stores a new object and sets its resourceVersion. Returns the Stored, or None if the name is
+        taken."""
         with self.lock:
             collection = self.collection(*key)
             metadata = obj["metadata"]

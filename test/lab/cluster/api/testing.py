@@ -1,4 +1,5 @@
-"""For tests: an API server inside the test's own process, a client, and how answers are compared with recordings."""
+"""For tests: an API server inside the test's own process, a client, and how answers are compared with
+recordings."""
 
 import glob
 import http.client

@@ -1,4 +1,5 @@
-"""What makes an object invalid (422): names for all kinds, and the rules of built-in kinds that users run into."""
+"""What makes an object invalid (422): names for all kinds, and the rules of built-in kinds that users run
+into."""
 
 import re
 
@@ -12,17 +13,17 @@ _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 _SUBDOMAIN_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
-                   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation "
-                   "is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
+                   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+                   "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
 _LABEL_TEXT = ("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-               "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-               "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
+               "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+               "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
 _DNS_1035_TEXT = ("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-                  "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
-                  "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
+                  "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex "
+                  "used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
 _LABEL_VALUE_TEXT = ("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
-                     "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
-                     "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
+                     "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
+                     "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
 
 _MAX_DATA_BYTES = 1024 * 1024
 _MAX_ANNOTATION_BYTES = 256 * 1024
@@ -74,8 +75,8 @@ def _qualified(field, key, causes):
     prefix, slash, name = key.rpartition("/")
     if not _QUALIFIED.fullmatch(name) or len(name) > 63:
         causes.invalid(field, key, "name part must consist of alphanumeric characters, '-', '_' or '.', and must start "
-                       "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
-                       "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
+                       "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+                       "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
     elif slash and not _SUBDOMAIN.fullmatch(prefix):
         causes.invalid(field, key, "prefix part " + _SUBDOMAIN_TEXT)
 
@@ -170,9 +171,9 @@ def _pod_update(pod, old, causes):
         return spec
     if fixed(pod["spec"]) != fixed(old["spec"]):
         causes.forbidden("spec", "pod updates may not change fields other than `spec.containers[*].image`,"
-                         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-                         "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-                         "to 1 if it was previously negative)")
+                         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
+                         "(only additions to existing tolerations),`spec.terminationGracePeriodSeconds` "
+                         "(allow it to be set to 1 if it was previously negative)")
 
 
 def _service(service, old, causes):
