@@ -1,5 +1,6 @@
 #include "control-plane/source/kubernetes.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

@@ -3,20 +3,27 @@
 #ifndef WEFT_CONTROL_PLANE_SOURCE_MANIFEST_SET_H_
 #define WEFT_CONTROL_PLANE_SOURCE_MANIFEST_SET_H_
 
+#include <cstddef>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "control-plane/source/manifest.h"
 #include "control-plane/store/object.h"
 #include "weft/v1/inspect.pb.h"
 
 namespace weft::source {
 
-// Not thread-safe.
+// Not thread-safe. What a change costs depends on the size of its file, not on that of the mesh.
 class ManifestSet {
  public:
+  ManifestSet() = default;
+  ManifestSet(const ManifestSet&) = delete;
+  ManifestSet& operator=(const ManifestSet&) = delete;
+
   // A file was read. If it has errors, it counts as it was when it had none; a file that never was
   // right counts with the objects in it that are.
   void Put(const std::string& path, Manifest manifest);
@@ -42,9 +49,26 @@ class ManifestSet {
     bool was_right = false;
   };
 
+  // Where an object stands. `path` is a key of files_.
+  struct Place {
+    const std::string* path;
+    size_t index;
+
+    friend bool operator<(const Place& a, const Place& b) {
+      return std::tie(*a.path, a.index) < std::tie(*b.path, b.index);
+    }
+  };
+
+  // The file's objects count no more, or from now on.
+  void Withdraw(const std::string& path, const File& file);
+  void Offer(const std::string& path, const File& file);
+
   std::map<std::string, File> files_;
-  absl::btree_map<store::ObjectKey, store::ObjectPtr> current_;
-  std::vector<weft::v1::Finding> duplicates_;
+  // Every place of every object, the first of which counts.
+  absl::flat_hash_map<store::ObjectKey, std::vector<Place>> places_;
+  absl::btree_set<store::ObjectKey> contested_;  // those with several places
+  absl::btree_set<store::ObjectKey> touched_;    // since TakeUpdates
+  absl::flat_hash_map<store::ObjectKey, store::ObjectPtr> current_;
 };
 
 }  // namespace weft::source
