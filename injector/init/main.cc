@@ -16,7 +16,6 @@
 #include "absl/strings/str_split.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "injector/init/await.h"
 #include "injector/init/backend.h"
 #include "injector/init/redirection.h"
 #include "injector/init/rules.h"
@@ -48,8 +47,6 @@ struct Flags {
   std::string log_level = "info";
   bool dry_run = false;
   bool cleanup = false;
-  std::string await_ready;
-  int await_seconds = 120;
 };
 
 absl::StatusOr<Redirection> ReadRedirection(const Flags& flags) {
@@ -210,9 +207,6 @@ absl::Status Install(const Flags& flags, const Redirection& redirection, const B
 }
 
 absl::Status Run(const Flags& flags) {
-  if (!flags.await_ready.empty()) {
-    return AwaitReady(flags.await_ready, absl::Seconds(flags.await_seconds));
-  }
   const absl::StatusOr<Redirection> redirection = ReadRedirection(flags);
   if (!redirection.ok()) return redirection.status();
   if (!flags.dry_run) {
@@ -260,13 +254,6 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--dry-run", flags.dry_run, "Print what would be applied and change nothing");
   app.add_flag("--cleanup", flags.cleanup, "Remove the rules of weft-init and nothing else");
-  app.add_option("--await-ready", flags.await_ready,
-                 "Change nothing, but wait until the sidecar whose health port this is "
-                 "(127.0.0.1:15021) is ready")
-      ->type_name("ADDR:PORT");
-  app.add_option("--await-timeout", flags.await_seconds, "Seconds to wait for that at most")
-      ->check(CLI::Range(0, 3600))
-      ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error, off")
       ->capture_default_str();
   app.set_version_flag("--version", std::string(weft::kVersion), "Print the version and exit");

@@ -90,7 +90,8 @@ TEST(InjectTest, AnOrdinarySidecarHoldsTheApplicationBackAndRedirectsLast) {
   EXPECT_EQ(NamesOf(pod, "containers"), "weft-sidecar app log");
   const Json sidecar = ContainerOf(pod, "weft-sidecar");
   EXPECT_FALSE(sidecar.contains("restartPolicy"));
-  EXPECT_EQ(sidecar["lifecycle"]["postStart"]["exec"]["command"][0], "/usr/bin/weft-init");
+  EXPECT_EQ(Dump(sidecar["lifecycle"]["postStart"]["exec"]["command"]),
+            R"(["/usr/bin/weft-sidecar","--await-ready=2m"])");
   EXPECT_THAT(sidecar["args"], Contains("--drain-delay=5s"));
   EXPECT_EQ(pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"], "app");
 }

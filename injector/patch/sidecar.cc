@@ -157,9 +157,8 @@ Json SidecarContainer(const Settings& settings, const SidecarOptions& options) {
   } else {
     // Containers start in order, and each waits for the hook of the one before: the application
     // comes up with a working network. A hook by HTTP would not do, it asks only once.
-    container["lifecycle"]["postStart"]["exec"]["command"] = {
-        "/usr/bin/weft-init", absl::StrCat("--await-ready=127.0.0.1:", kHealthPort),
-        "--await-timeout=120"};
+    container["lifecycle"]["postStart"]["exec"]["command"] = {"/usr/bin/weft-sidecar",
+                                                              "--await-ready=2m"};
   }
   container["startupProbe"] = HttpProbe(1, kStartupSeconds);
   container["readinessProbe"] = HttpProbe(5, 3);

@@ -1,6 +1,7 @@
 #include "injector/webhook/server.h"
 
 #include <httplib.h>
+#include <sys/socket.h>
 
 #include <utility>
 
@@ -20,11 +21,21 @@ namespace {
 constexpr size_t kWebhookThreads = 48;
 constexpr size_t kHealthThreads = 4;
 constexpr size_t kQueue = 256;
+constexpr int kBacklog = 512;
 constexpr time_t kTransferSeconds = 5;  // to say or take the next bytes
 constexpr time_t kKeepAliveSeconds = 10;
 constexpr size_t kKeepAliveRequests = 10'000;
 constexpr size_t kMaxHealthBytes = 4096;
 constexpr absl::Duration kStart = absl::Seconds(5);
+
+// The library lets five connections wait to be accepted; a rollout makes the API server open more
+// than that at once.
+template <typename Base>
+class Listening final : public Base {
+ public:
+  using Base::Base;
+  void Widen() { ::listen(this->svr_sock_, kBacklog); }
+};
 
 void Bound(httplib::Server& server, size_t threads, size_t max_body) {
   server.new_task_queue = [threads] { return new BoundedPool(threads, kQueue); };
@@ -34,6 +45,11 @@ void Bound(httplib::Server& server, size_t threads, size_t max_body) {
   server.set_keep_alive_timeout(kKeepAliveSeconds);
   server.set_keep_alive_max_count(kKeepAliveRequests);
   server.set_tcp_nodelay(true);
+  // Without the library's SO_REUSEPORT: a port that is taken is an error.
+  server.set_socket_options([](int socket) {
+    const int on = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
   server.set_exception_handler(
       [](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
         WEFT_LOG_ERROR("{} {} failed unexpectedly", request.method, request.path);
@@ -104,6 +120,7 @@ Server::~Server() {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& listen,
                                                       std::unique_ptr<httplib::Server> server,
+                                                      const std::function<void()>& widen,
                                                       std::shared_ptr<Certificate> certificate) {
   absl::StatusOr<HostAndPort> at = ParseListen(listen);
   if (!at.ok()) return at.status();
@@ -116,6 +133,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& listen,
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", listen, ": is the address ours, or the port taken?"));
   }
+  widen();
   auto started = absl::WrapUnique(new Server(std::move(server), std::move(certificate), port));
   // stop() is only heard once the loop runs.
   const absl::Time deadline = absl::Now() + kStart;
@@ -130,7 +148,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::StartWebhook(const std::string& 
                                                              Reviewer mutate, Reviewer validate,
                                                              Metrics& metrics) {
   auto shared = std::make_shared<Certificate>(std::move(certificate));
-  auto server = std::make_unique<httplib::SSLServer>([&shared](SSL_CTX& context) {
+  auto server = std::make_unique<Listening<httplib::SSLServer>>([&shared](SSL_CTX& context) {
     SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
     SSL_CTX_set_cert_cb(&context, PresentCertificate, shared.get());
     return true;
@@ -153,13 +171,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::StartWebhook(const std::string& 
   };
   serve("/mutate", std::move(mutate));
   serve("/validate", std::move(validate));
-  return Start(listen, std::move(server), std::move(shared));
+  auto* listening = server.get();
+  return Start(listen, std::move(server), [listening] { listening->Widen(); }, std::move(shared));
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::StartHealth(const std::string& listen,
                                                             std::function<std::string()> unready,
                                                             Metrics& metrics) {
-  auto server = std::make_unique<httplib::Server>();
+  auto server = std::make_unique<Listening<httplib::Server>>();
   Bound(*server, kHealthThreads, kMaxHealthBytes);
   server->Get("/metrics", [&metrics](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics.Text(), "text/plain; version=0.0.4");
@@ -173,7 +192,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::StartHealth(const std::string& l
     response.status = missing.empty() ? 200 : 503;
     response.set_content(missing.empty() ? "ok\n" : absl::StrCat(missing, "\n"), "text/plain");
   });
-  return Start(listen, std::move(server), nullptr);
+  auto* listening = server.get();
+  return Start(listen, std::move(server), [listening] { listening->Widen(); }, nullptr);
 }
 
 }  // namespace weft::webhook

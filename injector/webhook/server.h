@@ -60,6 +60,7 @@ class Server {
  private:
   static absl::StatusOr<std::unique_ptr<Server>> Start(const std::string& listen,
                                                        std::unique_ptr<httplib::Server> server,
+                                                       const std::function<void()>& widen,
                                                        std::shared_ptr<Certificate> certificate);
   Server(std::unique_ptr<httplib::Server> server, std::shared_ptr<Certificate> certificate,
          int port);
