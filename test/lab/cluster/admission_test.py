@@ -338,6 +338,27 @@ class ChainTest(AdmissionTestCase):
                 self.admit()
                 self.assertEqual(len(server.seen) - before, int(called))
 
+    def test_a_webhook_is_chosen_by_what_those_before_have_made_of_the_object(self):
+        label = {"op": "add", "path": "/metadata/labels", "value": {"seen": "yes"}}
+        server = self.serve(lambda path, review: {"allowed": True, **(
+            {"patchType": "JSONPatch", "patch": patch(label)} if "labels" not in review["request"]["object"][
+                "metadata"] else {})})
+        unseen = {"objectSelector": {"matchExpressions": [{"key": "seen", "operator": "DoesNotExist"}]}}
+        self.configure(server, {"name": "a.weft.io", "path": "/a", **unseen},
+                       {"name": "b.weft.io", "path": "/b", **unseen},
+                       {"name": "c.weft.io", "path": "/c"})
+        self.admit()
+        self.assertEqual([call[1].partition("?")[0] for call in server.seen], ["/a", "/c"])
+
+    def test_a_deletion_can_be_refused_by_either_kind(self):
+        for kind in ("mutating", "validating"):
+            with self.subTest(kind):
+                server = self.serve(lambda path, review: {"allowed": False, "status": {"message": "kept"}})
+                self.configure(server, {"rules": [{**_RULE, "operations": ["DELETE"]}]}, kind=kind)
+                self.assertIn("kept", self.refusal(None, operation="DELETE", old=pod())["message"])
+                self.assertIsNone(json.loads(server.seen[0][3])["request"]["object"])
+                self.objects.delete(_GROUP, f"{kind}webhookconfigurations", "", "weft-injector")
+
     def test_a_custom_resource_is_shown_in_the_version_that_the_rule_names(self):
         self.objects.put("apiextensions.k8s.io", "customresourcedefinitions", {
             "metadata": {"name": "trafficsplits.split.smi-spec.io"},

@@ -2,6 +2,7 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from lab.cluster.access import admission_review, json_patch
 from lab.cluster.access.admission_review import ReviewFailed
@@ -25,11 +26,11 @@ class AdmissionChain:
     def admit(self, admission, settle):
         """As Access.admit()."""
         warnings = []
-        current = admission.object
-        if current is not None:
-            current = settle(self._mutate(admission, settle, warnings))
-        self._validate(admission, current, warnings)
-        return current, warnings
+        mutated = self._mutate(admission, settle, warnings)
+        if mutated is not None:
+            mutated = settle(mutated)
+        self._validate(replace(admission, object=mutated), warnings)
+        return mutated, warnings
 
     def close(self):
         """Ends the threads; calls that are on their way come to an end first."""
@@ -37,66 +38,51 @@ class AdmissionChain:
 
     def _mutate(self, admission, settle, warnings):
         """The object as the mutating webhooks leave it."""
-        invocations = self._invocations("mutatingwebhookconfigurations", admission)
-        current, called, again = admission.object, [], set()
-        server_added = False
-        for invocation in invocations:
-            before = current
-            current, added = self._call_mutating(invocation, admission, current, settle, warnings)
+        webhooks = self._webhooks("mutatingwebhookconfigurations")
+        called, again, server_added = [], set(), False
+        for configuration, webhook in webhooks:
+            invocation = self._invocation(configuration, webhook, admission)
+            if invocation is None:
+                continue
+            changed, added = self._call_mutating(invocation, admission, settle, warnings)
             server_added |= added
-            if current != before:
+            if changed != admission.object:
                 # Whoever was called before and wishes so sees what came after.
                 again |= set(called)
-            if invocation.webhook.get("reinvocationPolicy") == "IfNeeded":
+                admission = replace(admission, object=changed)
+            if webhook.get("reinvocationPolicy") == "IfNeeded":
                 called.append(invocation.id)
         # What the server adds to a webhook's additions is a change for everybody, that webhook included.
         # There is a second pass and never a third.
-        for invocation in invocations:
-            if invocation.id in (called if server_added else again):
-                current, _ = self._call_mutating(invocation, admission, current, settle, warnings)
-        return current
+        for configuration, webhook in webhooks:
+            invocation = self._invocation(configuration, webhook, admission)
+            if invocation is not None and invocation.id in (called if server_added else again):
+                changed, _ = self._call_mutating(invocation, admission, settle, warnings)
+                admission = replace(admission, object=changed)
+        return admission.object
 
-    def _call_mutating(self, invocation, admission, current, settle, warnings):
+    def _call_mutating(self, invocation, admission, settle, warnings):
         """(object after one webhook, whether the server had to add to it).
 
         Raises StatusError if the webhook refuses or if its failure must not pass."""
         try:
-            response = self._call(invocation, admission, current, warnings)
+            response = self._call(invocation, admission, warnings)
             if not response.get("allowed"):
                 raise denied(invocation.webhook["name"], response)
             patch = admission_review.patch_of(response)
         except ReviewFailed as failure:
             _let_fail(invocation.webhook, failure)
-            return current, False
-        if not patch:
-            return current, False
-        try:
-            patched = json_patch.apply(patch, admission_review.in_version(current, invocation.resource))
-        except json_patch.DoesNotApply as error:
-            raise internal(str(error)) from error
-        if not isinstance(patched, dict):
-            raise internal("json: cannot unmarshal the patched document into an object")
-        if not admission.resource.subresource:
-            patched = admission_review.in_version(patched, admission.resource)
-        try:
-            completed = settle(copy.deepcopy(patched))
-        except StatusError as error:
-            # A value of a wrong type is the webhook's mistake here, not the client's.
-            if error.code == 400:
-                _, _, problem = error.message.partition(f" as a {admission.resource.kind}: ")
-                raise internal(problem or error.message) from error
-            raise
-        added = _mounts(patched) != _mounts(completed)
-        # Other webhooks are to see defaults, but not yet what an object gets when it is stored.
-        completed["metadata"] = patched["metadata"]
-        completed.pop("status", None)
-        return {**completed, **{key: patched[key] for key in ("status",) if key in patched}}, added
+            return admission.object, False
+        if not patch or admission.object is None:
+            return admission.object, False
+        return _patched(patch, invocation.resource, admission, settle)
 
-    def _validate(self, admission, current, warnings):
-        invocations = self._invocations("validatingwebhookconfigurations", admission)
+    def _validate(self, admission, warnings):
+        invocations = [self._invocation(configuration, webhook, admission)
+                       for configuration, webhook in self._webhooks("validatingwebhookconfigurations")]
         # All are asked at the same time; the first of them that refuses, in order, gives the answer.
-        futures = [self._validating.submit(self._call_validating, invocation, admission, current)
-                   for invocation in invocations]
+        futures = [self._validating.submit(self._call_validating, invocation, admission)
+                   for invocation in invocations if invocation is not None]
         refusals = []
         for future in futures:
             try:
@@ -106,10 +92,10 @@ class AdmissionChain:
         if refusals:
             raise refusals[0]
 
-    def _call_validating(self, invocation, admission, current):
+    def _call_validating(self, invocation, admission):
         warnings = []
         try:
-            response = self._call(invocation, admission, current, warnings)
+            response = self._call(invocation, admission, warnings)
         except ReviewFailed as failure:
             _let_fail(invocation.webhook, failure)
             return warnings
@@ -117,20 +103,50 @@ class AdmissionChain:
             raise denied(invocation.webhook["name"], response)
         return warnings
 
-    def _invocations(self, resource, admission):
-        invocations = self._matcher.invocations(self._cluster.list(_GROUP, resource), admission)
-        if admission.dry_run:
-            for invocation in invocations:
-                if invocation.webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
-                    raise bad_request(f'admission webhook "{invocation.webhook["name"]}" does not support '
-                                      "dry run")
-        return invocations
+    def _webhooks(self, resource):
+        """[(configuration's name, webhook)] in the order of the names."""
+        configurations = self._cluster.list(_GROUP, resource)
+        return [(configuration["metadata"]["name"], webhook)
+                for configuration in sorted(configurations, key=lambda each: each["metadata"]["name"])
+                for webhook in configuration.get("webhooks") or []]
 
-    def _call(self, invocation, admission, current, warnings):
-        request = admission_review.request_for(admission, invocation.resource, current)
+    def _invocation(self, configuration, webhook, admission):
+        invocation = self._matcher.invocation(configuration, webhook, admission)
+        without_effects = webhook.get("sideEffects") in ("None", "NoneOnDryRun")
+        if invocation is not None and admission.dry_run and not without_effects:
+            raise bad_request(f'admission webhook "{webhook["name"]}" does not support dry run')
+        return invocation
+
+    def _call(self, invocation, admission, warnings):
+        request = admission_review.request_for(admission, invocation.resource)
         response = admission_review.call(self._client, invocation.webhook, request)
         warnings += [warning for warning in response.get("warnings") or [] if isinstance(warning, str)]
         return response
+
+
+def _patched(patch, resource, admission, settle):
+    """(object with a patch made for its form as `resource`, whether the server had to add to it)."""
+    try:
+        patched = json_patch.apply(patch, admission_review.in_version(admission.object, resource))
+    except json_patch.DoesNotApply as error:
+        raise internal(str(error)) from error
+    if not isinstance(patched, dict):
+        raise internal("json: cannot unmarshal the patched document into an object")
+    if not admission.resource.subresource:
+        patched = admission_review.in_version(patched, admission.resource)
+    try:
+        completed = settle(copy.deepcopy(patched))
+    except StatusError as error:
+        # A value of a wrong type is the webhook's mistake here, not the client's.
+        if error.code == 400:
+            _, _, problem = error.message.partition(f" as a {admission.resource.kind}: ")
+            raise internal(problem or error.message) from error
+        raise
+    added = _mounts(patched) != _mounts(completed)
+    # Other webhooks are to see defaults, but not yet what an object gets when it is stored.
+    completed["metadata"] = patched["metadata"]
+    completed.pop("status", None)
+    return {**completed, **{key: patched[key] for key in ("status",) if key in patched}}, added
 
 
 def denied(webhook_name, response):

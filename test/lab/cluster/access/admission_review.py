@@ -25,10 +25,8 @@ def encode(request):
     return text.encode() + b"\n"
 
 
-def request_for(admission, resource, current):
-    """The request part of a review.
-
-    `resource` is in the version that the webhook asks for, `current` the object as others before left it."""
+def request_for(admission, resource):
+    """The request part of a review; `resource` is in the version that the webhook asks for."""
     asked = admission.resource
     request = {"uid": str(uuid.uuid4()), "kind": _kind(resource), "resource": _resource(resource)}
     if resource.subresource:
@@ -42,7 +40,7 @@ def request_for(admission, resource, current):
         request["namespace"] = admission.namespace
     request["operation"] = admission.operation
     request["userInfo"] = admission.user.info()
-    request["object"] = in_version(current, resource)
+    request["object"] = in_version(admission.object, resource)
     request["oldObject"] = in_version(admission.old_object, resource)
     request["dryRun"] = admission.dry_run
     request["options"] = admission.options

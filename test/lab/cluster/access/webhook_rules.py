@@ -32,18 +32,13 @@ class Matcher:
     def __init__(self, cluster):
         self._cluster = cluster
 
-    def invocations(self, configurations, admission):
-        """Invocations for a write, in the order of the configurations' names."""
+    def invocation(self, configuration, webhook, admission) -> Optional[Invocation]:
+        """How to call a webhook for a write as it is now; None if the webhook does not ask for it."""
         resource = admission.resource
         if (resource.group, resource.resource) in _NEVER or resource.group in _NEVER_GROUPS:
-            return []
-        found = []
-        for configuration in sorted(configurations, key=lambda each: each["metadata"]["name"]):
-            for webhook in configuration.get("webhooks") or []:
-                matched = self._match(webhook, admission)
-                if matched is not None:
-                    found.append(Invocation(configuration["metadata"]["name"], webhook, matched))
-        return found
+            return None
+        matched = self._match(webhook, admission)
+        return None if matched is None else Invocation(configuration, webhook, matched)
 
     def _match(self, webhook, admission) -> Optional[Resource]:
         matched = self._matched_resource(webhook, admission)
