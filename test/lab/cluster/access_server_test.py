@@ -141,6 +141,22 @@ class AccessOverHttpsTest(ServerTestCase):
                                         {"spec": {"token": token.strip(), "audiences": ["weft"]}})
         self.assertTrue(content["status"]["authenticated"], content)
 
+    def test_a_right_for_one_name_is_enough_to_watch_that_one(self):
+        self.namespace("tok")
+        roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/tok"
+        self.create(f"{roles}/roles", {"metadata": {"name": "one"}, "rules": [
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["one"],
+             "verbs": ["get", "list", "watch"]}]})
+        self.create(f"{roles}/rolebindings", {
+            "metadata": {"name": "one"}, "subjects": [{"kind": "User", "name": "plain-user"}],
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "one"}})
+        path = "/api/v1/namespaces/tok/secrets"
+        for query, code in (("?fieldSelector=metadata.name%3Done", 200), ("", 403),
+                            ("?fieldSelector=metadata.name%3Dtwo", 403),
+                            ("?fieldSelector=metadata.name!%3Done", 403)):
+            with self.subTest(query):
+                self.assertEqual(self.request("GET", path + query, token="user-token")[0], code)
+
     def test_whoever_checks_tokens_finds_the_keys(self):
         content = self.request("GET", "/.well-known/openid-configuration")[1]
         self.assertEqual(content["issuer"], "https://kubernetes.default.svc")

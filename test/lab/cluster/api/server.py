@@ -17,13 +17,16 @@ from lab.cluster.api.views import View
 from lab.cluster.api.writing import Write, Writer
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
+_PATCHES = ("application/json-patch+json", "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
             "application/apply-patch+yaml", "application/apply-patch+cbor")
 _ENDPOINTS_DEPRECATED = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
 _NOT_FOUND = b"404 page not found\n"
-VERSION = {"major": "1", "minor": "34", "emulationMajor": "1", "emulationMinor": "34", "minCompatibilityMajor": "1",
+VERSION = {"major": "1", "minor": "34", "emulationMajor": "1", "emulationMinor": "34",
+           "minCompatibilityMajor": "1",
            "minCompatibilityMinor": "33", "gitVersion": "v1.34.0", "gitCommit": "", "gitTreeState": "clean",
-           "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "none", "platform": "linux/amd64"}
+           "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "none",
+           "platform": "linux/amd64"}
 
 
 class ApiServer:
@@ -108,7 +111,8 @@ class ApiServer:
             return
         verb = self._verb(request, path)
         allowed, reason = self.access.authorize(user, verb, path.group, path.resource, path.subresource,
-                                                path.namespace, path.name, request.path)
+                                                path.namespace, path.name or _selected_name(request),
+                                                request.path)
         if not allowed:
             raise _forbidden(user, verb, path, reason)
         kind = self.kinds.get(path.group, path.version, path.resource)
@@ -136,9 +140,11 @@ class ApiServer:
         return _VERBS.get(request.method, request.method.lower())
 
     def _authorize_path(self, user, request):
-        allowed, reason = self.access.authorize(user, request.method.lower(), "", "", "", "", "", request.path)
+        allowed, reason = self.access.authorize(user, request.method.lower(), "", "", "", "", "",
+                                                request.path)
         if not allowed:
-            raise StatusError(403, "Forbidden", f'forbidden: User "{user.name}" cannot {request.method.lower()} path '
+            raise StatusError(403, "Forbidden",
+                              f'forbidden: User "{user.name}" cannot {request.method.lower()} path '
                               f'"{request.path}"' + (f": {reason}" if reason else ""), {})
 
     def _path(self, exchange, user, path):
@@ -146,7 +152,8 @@ class ApiServer:
         request = exchange.request
         handler = self._paths.get(request.path)
         if handler is not None:
-            self._answer(exchange, handler(Call(request.method, request.path, request.query, request.headers, user,
+            self._answer(exchange,
+                         handler(Call(request.method, request.path, request.query, request.headers, user,
                                                 None)))
         elif request.path in ("/healthz", "/livez", "/readyz") or \
                 request.path.startswith(("/healthz/", "/livez/", "/readyz/")):
@@ -216,7 +223,8 @@ class ApiServer:
             self._subresource(exchange, user, kind, path, verb)
         elif verb == "watch":
             if kind.custom is not None and kind.custom.warming_up():
-                raise StatusError(429, "TooManyRequests", "storage is (re)initializing", {"retryAfterSeconds": 1},
+                raise StatusError(429, "TooManyRequests", "storage is (re)initializing",
+                                  {"retryAfterSeconds": 1},
                                   retry_after=1)
             if path.name:
                 request.query["fieldSelector"] = [f"metadata.name={path.name}"]
@@ -239,7 +247,8 @@ class ApiServer:
             obj = self.writer.create(write, self._named(decoding.read, request, kind))
             self._respond(exchange, kind, 201, obj)
         elif verb == "update":
-            self._respond(exchange, kind, 200, self.writer.update(write, self._named(decoding.read, request, kind)))
+            self._respond(exchange, kind, 200,
+                          self.writer.update(write, self._named(decoding.read, request, kind)))
         elif verb == "patch":
             self._patch(exchange, write)
         elif verb == "delete":
@@ -259,8 +268,9 @@ class ApiServer:
             return read(request, self.kinds)
         except StatusError as error:
             if error.message.startswith("couldn't get version/kind"):
-                raise statuses.bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
-                                           + error.message) from None
+                raise statuses.bad_request(
+                    f"the object provided is unrecognized (must be of type {kind.kind}): "
+                    + error.message) from None
             raise
 
     def _patch(self, exchange, write):
@@ -276,7 +286,8 @@ class ApiServer:
 
     def _respond(self, exchange, kind, code, obj):
         view = View(kind, exchange.request.headers.get("accept"))
-        stored = self.store.get(kind.storage_key, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        stored = self.store.get(kind.storage_key, obj["metadata"].get("namespace", ""),
+                                obj["metadata"]["name"])
         body = view.one(stored) if stored is not None and stored.object is obj else view.written(obj)
         exchange.send(code, body, view.content_type)
 
@@ -314,7 +325,8 @@ class ApiServer:
         if path.subresource in SUBRESOURCES:
             name = SUBRESOURCES[path.subresource][2]
         call = Call(request.method, request.path, request.query, request.headers, user,
-                    Resource(group, version, kind.resource, name, kind.namespaced, path.subresource), path.namespace,
+                    Resource(group, version, kind.resource, name, kind.namespaced, path.subresource),
+                    path.namespace,
                     path.name, body, "All" in request.query.get("dryRun", []), exchange.connection.sock,
                     exchange.take_over)
         self._answer(exchange, handler(call))
@@ -325,6 +337,15 @@ class ApiServer:
             exchange.send(answer.code, answer.content, answer.content_type, answer.headers)
         elif not exchange.connection.released:
             raise AssertionError("a handler neither answered nor took the connection over")
+
+
+def _selected_name(request):
+    """The one object that a list or watch asks for: rights for that name suffice."""
+    for term in request.parameter("fieldSelector").split(","):
+        key, equal, value = term.partition("=")
+        if equal and key.strip() == "metadata.name":
+            return value.removeprefix("=").strip()
+    return ""
 
 
 def _forbidden(user, verb, path, reason):
