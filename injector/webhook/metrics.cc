@@ -21,6 +21,9 @@ Metrics::Metrics()
     : registry_(std::make_shared<prometheus::Registry>()),
       in_flight(Gauge(*registry_, "weft_injector_reviews_in_flight",
                       "Admission reviews that are being answered.")),
+      overloaded(Counters(*registry_, "weft_injector_overloaded_total",
+                          "Reviews that got 503, since too many were being answered.")
+                     .Add({})),
       certificate_expiry(Gauge(*registry_, "weft_injector_certificate_expiry_timestamp_seconds",
                                "When the serving certificate ends; 0 before there is one.")),
       settings_invalid(Gauge(*registry_, "weft_injector_settings_invalid",

@@ -42,6 +42,7 @@ class Metrics {
   void ObserveReview(std::string_view webhook, absl::Duration duration);
 
   prometheus::Gauge& in_flight;           // reviews
+  prometheus::Counter& overloaded;        // reviews that found no place in time
   prometheus::Gauge& certificate_expiry;  // seconds since 1970; 0: none yet
   prometheus::Gauge& settings_invalid;    // 1 while the settings file cannot be used
 

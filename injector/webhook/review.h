@@ -13,9 +13,9 @@ namespace weft::webhook {
 
 using inject::Json;
 
-// The largest body that is read. The API server takes objects of 3 MiB; a review of an update has
-// two of them.
-inline constexpr size_t kMaxReviewBytes = 8 << 20;
+// The largest body that is read. The API server stores objects of about 1.5 MiB; a review of an
+// update has two of them.
+inline constexpr size_t kMaxReviewBytes = 4 << 20;
 
 struct Review {
   std::string uid;

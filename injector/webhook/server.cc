@@ -5,10 +5,13 @@
 
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -17,13 +20,11 @@
 namespace weft::webhook {
 namespace {
 
-// An API server keeps its connections open, and each occupies a thread while it does.
-constexpr size_t kWebhookThreads = 48;
 constexpr size_t kHealthThreads = 4;
 constexpr size_t kQueue = 256;
 constexpr int kBacklog = 512;
 constexpr time_t kTransferSeconds = 5;  // to say or take the next bytes
-constexpr time_t kKeepAliveSeconds = 10;
+constexpr time_t kKeepAliveSeconds = 5;
 constexpr size_t kKeepAliveRequests = 10'000;
 constexpr size_t kMaxHealthBytes = 4096;
 constexpr absl::Duration kStart = absl::Seconds(5);
@@ -57,6 +58,30 @@ void Bound(httplib::Server& server, size_t threads, size_t max_body) {
         response.set_content("internal error\n", "text/plain");
       });
 }
+
+// Lets so many in at a time.
+class Gate {
+ public:
+  explicit Gate(int places) : free_(places) {}
+
+  // Whether a place became free in time; the caller leaves it then.
+  bool Enter(absl::Duration wait) {
+    absl::MutexLock lock(&mutex_);
+    if (!mutex_.AwaitWithTimeout(absl::Condition(this, &Gate::HasPlace), wait)) return false;
+    --free_;
+    return true;
+  }
+  void Leave() {
+    absl::MutexLock lock(&mutex_);
+    ++free_;
+  }
+
+ private:
+  bool HasPlace() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return free_ > 0; }
+
+  absl::Mutex mutex_;
+  int free_ ABSL_GUARDED_BY(mutex_);
+};
 
 // Called by OpenSSL in every handshake.
 int PresentCertificate(SSL* connection, void* argument) {
@@ -146,7 +171,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& listen,
 absl::StatusOr<std::unique_ptr<Server>> Server::StartWebhook(const std::string& listen,
                                                              Certificate certificate,
                                                              Reviewer mutate, Reviewer validate,
-                                                             Metrics& metrics) {
+                                                             Metrics& metrics,
+                                                             const WebhookLimits& limits) {
   auto shared = std::make_shared<Certificate>(std::move(certificate));
   auto server = std::make_unique<Listening<httplib::SSLServer>>([&shared](SSL_CTX& context) {
     SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
@@ -154,15 +180,25 @@ absl::StatusOr<std::unique_ptr<Server>> Server::StartWebhook(const std::string& 
     return true;
   });
   if (!server->is_valid()) return absl::InternalError("no TLS context");
-  Bound(*server, kWebhookThreads, kMaxReviewBytes);
+  Bound(*server, limits.connections, kMaxReviewBytes);
+  const auto gate = std::make_shared<Gate>(limits.reviews);
   const auto serve = [&](const char* path, Reviewer reviewer) {
-    server->Post(path, [path, reviewer = std::move(reviewer), &metrics](
+    server->Post(path, [path, reviewer = std::move(reviewer), &metrics, gate, wait = limits.wait](
                            const httplib::Request& request, httplib::Response& response) {
       const absl::Time start = absl::Now();
+      if (!gate->Enter(wait)) {
+        metrics.overloaded.Increment();
+        response.status = 503;
+        response.set_content("too many reviews at a time\n", "text/plain");
+        return;
+      }
       metrics.in_flight.Increment();
+      const absl::Cleanup leave = [&] {
+        metrics.in_flight.Decrement();
+        gate->Leave();
+      };
       HttpAnswer answer =
           AnswerReview(request.get_header_value("Content-Type"), request.body, reviewer);
-      metrics.in_flight.Decrement();
       metrics.ObserveReview(path + 1, absl::Now() - start);
       if (answer.status != 200) metrics.Malformed(path + 1).Increment();
       response.status = answer.status;

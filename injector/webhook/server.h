@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "injector/webhook/certificate.h"
 #include "injector/webhook/metrics.h"
 #include "injector/webhook/review.h"
@@ -32,6 +33,16 @@ struct HttpAnswer {
 HttpAnswer AnswerReview(std::string_view content_type, std::string_view body,
                         const Reviewer& reviewer);
 
+// Bounds on what the webhook takes on at a time.
+struct WebhookLimits {
+  // Connections that are open; each occupies a thread, also while it is idle. An API server keeps
+  // up to 25 idle ones, and there may be several API servers.
+  size_t connections = 128;
+  int reviews = 32;  // being answered
+  // How long further ones wait for their turn, before they get 503.
+  absl::Duration wait = absl::Seconds(5);
+};
+
 // A server that runs on threads of its own for as long as it lives.
 class Server {
  public:
@@ -43,7 +54,8 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> StartWebhook(const std::string& listen,
                                                               Certificate certificate,
                                                               Reviewer mutate, Reviewer validate,
-                                                              Metrics& metrics);
+                                                              Metrics& metrics,
+                                                              const WebhookLimits& limits = {});
 
   // GET /metrics, /healthz/live, /healthz/ready: 200, or 503 with what `unready` says is missing.
   static absl::StatusOr<std::unique_ptr<Server>> StartHealth(const std::string& listen,

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "injector/webhook/authority_for_test.h"
@@ -25,6 +26,11 @@ class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
     Renew();
+    Start({});
+  }
+
+  void Start(const WebhookLimits& limits) {
+    server_.reset();
     auto server = Server::StartWebhook(
         "127.0.0.1:0",
         [this] {
@@ -33,7 +39,7 @@ class ServerTest : public ::testing::Test {
         },
         [this](const Review& review) { return mutate_(review); },
         [](const Review&) { return Answer{.allowed = false, .message = "spec.service: no"}; },
-        metrics_);
+        metrics_, limits);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -137,8 +143,30 @@ TEST_F(ServerTest, AnExceptionIsAnErrorOfOneRequest) {
   EXPECT_EQ(response->body, "internal error\n");
 }
 
+TEST_F(ServerTest, WhoFindsNoPlaceInTimeIsToldSo) {
+  Start({.connections = 4, .reviews = 1, .wait = absl::ZeroDuration()});
+  absl::Notification entered, leave;
+  mutate_ = [&](const Review&) {
+    entered.Notify();
+    leave.WaitForNotification();
+    return Answer();
+  };
+  std::thread first([&] {
+    const auto response = Client()->Post("/mutate", kReview, "application/json");
+    EXPECT_TRUE(response && response->status == 200);
+  });
+  entered.WaitForNotification();
+  const auto second = Client()->Post("/validate", kReview, "application/json");
+  EXPECT_TRUE(second && second->status == 503);
+  leave.Notify();
+  first.join();
+  const auto third = Client()->Post("/validate", kReview, "application/json");
+  EXPECT_TRUE(third && third->status == 200);
+}
+
 TEST_F(ServerTest, ManyConnectionsAreAnswered) {
   constexpr int kClients = 60;  // more than there are threads
+  Start({.connections = 8, .reviews = 2, .wait = absl::Seconds(60)});
   std::atomic<int> answered = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < kClients; ++i) {

@@ -71,8 +71,7 @@ bool SameSpec(const Review& review) {
   const Json* before = Find(review.old_object, "spec");
   const Json* after = Find(review.object, "spec");
   // As values: the order of keys says nothing.
-  return before != nullptr && after != nullptr &&
-         nlohmann::json(*before) == nlohmann::json(*after);
+  return before != nullptr && after != nullptr && nlohmann::json(*before) == nlohmann::json(*after);
 }
 
 bool BeingDeleted(const Json& object) {
