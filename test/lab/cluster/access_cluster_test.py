@@ -95,6 +95,9 @@ class PodAccessTest(unittest.TestCase):
                                     stdin="in\n", check=False)
         self.assertEqual((done.returncode, done.stdout), (3, "in\nhello web\n"))
         self.assertEqual(done.stderr, "failed\ncommand terminated with exit code 3\n")
+        # nginx writes its name over the environment that the kernel shows of it.
+        done = self.cluster.kubectl("exec", "web", "-c", "nginx", "--", "printenv", "ANSWER")
+        self.assertEqual(done.stdout, "hello\n")
         done = self.cluster.kubectl("exec", "web", "-c", "none", "--", "true", check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("container none", done.stderr)

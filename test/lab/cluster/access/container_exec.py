@@ -51,7 +51,7 @@ class Execution:
         self._tell(_outcome(code))
 
     def _start(self):
-        """Starts the process; [(file descriptor, channel)] of what it prints."""
+        """Starts the process; [(unbuffered file, channel)] of what it prints."""
         if self._tty:
             terminal, other = pty.openpty()
             try:
@@ -61,19 +61,18 @@ class Execution:
             finally:
                 os.close(other)
             self._stdin = terminal
-            return [(os.dup(terminal), _STDOUT)]
+            return [(open(os.dup(terminal), "rb", buffering=0), _STDOUT)]
         wanted = subprocess.PIPE if self._with_stdin else subprocess.DEVNULL
         self._process = subprocess.Popen(
-            self._argv, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment,
-            start_new_session=True)
+            self._argv, bufsize=0, stdin=wanted, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=self._environment, start_new_session=True)
         if self._with_stdin:
             self._stdin = os.dup(self._process.stdin.fileno())
             self._process.stdin.close()
-        return [(os.dup(pipe.fileno()), channel)
-                for pipe, channel in ((self._process.stdout, _STDOUT), (self._process.stderr, _STDERR))]
+        return [(self._process.stdout, _STDOUT), (self._process.stderr, _STDERR)]
 
-    def _copy(self, source, channel):
-        with open(source, "rb", buffering=0) as pipe:
+    def _copy(self, pipe, channel):
+        with pipe:
             try:
                 while piece := pipe.read(_PIECE):
                     self._socket.send(bytes([channel]) + piece)

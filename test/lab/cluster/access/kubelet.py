@@ -1,6 +1,6 @@
 """Ways into pods: the subresources that an API server hands on to the kubelet of the pod's node."""
 
-import os
+import json
 
 from lab.cluster.access import container_log, network, spdy, websocket
 from lab.cluster.access.container_exec import PROTOCOLS, Execution
@@ -51,8 +51,8 @@ class Kubelet:
         address, metadata = pod["status"]["podIP"], pod["metadata"]
         if not self._node_namespace:
             return network.connect("", address, port)
-        state = self._state(pod)
-        inside = state["netns"] if state else network.namespace_with_address(
+        state = self._state(pod) or {}
+        inside = state.get("netns") or network.namespace_with_address(
             address, self._node_namespace.rpartition("-")[0] + "-")
         try:
             if inside is None:
@@ -76,7 +76,7 @@ class Kubelet:
             raise StatusError(500, "InternalError", "Internal error occurred: unable to upgrade connection: "
                               f'container not found ("{_container_name(call, pod)}")')
         socket = _web_socket(call, PROTOCOLS)
-        Execution(socket, [*container["enter"], *command], _environment_of(container["pid"]),
+        Execution(socket, [*container["enter"], *command], _environment_of(container),
                   tty=_flag(call, "tty"), with_stdin=_flag(call, "stdin")).run()
         socket.close()
 
@@ -85,7 +85,10 @@ class Kubelet:
         pod = self._assigned_pod(call)
         if _flag(call, "timestamps") or "sinceSeconds" in call.query or "sinceTime" in call.query:
             raise bad_request("the lab keeps no times of log lines: timestamps and since are not supported")
-        path = self._container_state(call, pod)["previous_log" if _flag(call, "previous") else "log"]
+        container, previous = self._container_state(call, pod), _flag(call, "previous")
+        path = container["previous_log" if previous else "log"]
+        if path is None and not previous:
+            raise _waiting(call, pod)
         if path is None:
             raise bad_request(f'previous terminated container "{_container_name(call, pod)}" in pod '
                               f'"{call.name}" not found')
@@ -134,8 +137,7 @@ class Kubelet:
         name = _container_name(call, pod)
         state = self._state(pod)
         if state is None or name not in state["containers"]:
-            raise bad_request(f'container "{name}" in pod "{call.name}" is waiting to start: '
-                              "ContainerCreating")
+            raise _waiting(call, pod)
         return state["containers"][name]
 
 
@@ -150,6 +152,11 @@ def _container_name(call, pod):
     if asked and asked not in known:
         raise bad_request(f"container {asked} is not valid for pod {call.name}")
     return asked or names[0]
+
+
+def _waiting(call, pod):
+    return bad_request(f'container "{_container_name(call, pod)}" in pod "{call.name}" is waiting to start: '
+                       "ContainerCreating")
 
 
 def _web_socket(call, protocols):
@@ -174,10 +181,10 @@ def _take_over(call, status, headers):
     return stream
 
 
-def _environment_of(pid):
-    with open(os.path.join("/proc", str(pid), "environ"), "rb") as file:
-        pairs = [pair.partition(b"=") for pair in file.read().split(b"\0") if pair]
-    return {name: value for name, _, value in pairs}
+def _environment_of(container):
+    """{name: value} of the container's first program, as it was started."""
+    with open(container["environment"]) as file:
+        return json.load(file)
 
 
 def _listed(header):
