@@ -80,12 +80,12 @@ class Informer:
         self._tell(MODIFIED if known else ADDED, known, item)
 
     def _run(self):
-        pause = 0.1
+        pause, told = 0.1, ""
         while not self._stopped.is_set():
             try:
                 self._list()
                 self._synced.set()
-                pause = 0.1
+                pause, told = 0.1, ""
                 while not self._stopped.is_set():
                     self._watch()
             except ApiError as error:
@@ -94,7 +94,9 @@ class Informer:
                 if error.retry_after:
                     self._stopped.wait(min(error.retry_after, _LONGEST_PAUSE_SECONDS))
             except Unavailable as error:
-                self._log.info("%s", error)
+                if told != type(error.__cause__).__name__:  # once for each outage
+                    told = type(error.__cause__).__name__
+                    self._log.info("%s", error)
             except Exception:  # whatever came over the wire: list again
                 self._log.exception("unexpected answer")
             self._stopped.wait(pause)

@@ -22,8 +22,8 @@ INIT, SIDECAR, MAIN = "init", "sidecar", "main"
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF, _LASTING_RUN = 1.0, 30.0, 60.0
 _CONFIG_RETRY_SECONDS = 1.0
 _SHORTEST_GRACE_SECONDS = 2.0
-# How long it may take until a started container has its first process.
-_FORK_SECONDS = 2.0
+# How long it may take until a container's first process has become its program.
+_LAUNCH_SECONDS = 5.0
 # The shell outside the PID namespace whose first child is the first process inside. Its exit code tells of
 # signals; what it says about them does not belong into the log.
 _PARENT = 'exec 3>&2 2>/dev/null; /bin/sh "$0" 2>&3 3>&-; exit $?'
@@ -158,16 +158,22 @@ class Container:
 
     def _signal(self, number):
         """Signals the program itself: the shell that is still building its root would not listen."""
-        pid, patience = self.pid(), time.monotonic() + 1.0
-        while self._process.poll() is None and time.monotonic() < patience and \
-                (pid is None or _starting(pid)):
-            time.sleep(0.01)
-            pid = self.pid()
+        pid = self._await_program(1.0)
         if pid:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
+
+    def _await_program(self, seconds):
+        """Waits until the first process has become the program, in its root; its pid, None if it ended."""
+        patience = time.monotonic() + seconds
+        while True:
+            pid = self.pid()
+            if (pid and not _starting(pid)) or self._process.poll() is not None or \
+                    time.monotonic() > patience:
+                return pid
+            time.sleep(0.003)
 
     def _launch(self):
         """Starts a run; false, after a pause, if it cannot be started."""
@@ -211,9 +217,7 @@ class Container:
                  "--propagation", "private", "--", "/bin/sh", "-c", _PARENT, script],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=self._variables)
-        patience = time.monotonic() + _FORK_SECONDS
-        while self.pid() is None and self._process.poll() is None and time.monotonic() < patience:
-            time.sleep(0.002)
+        self._await_program(_LAUNCH_SECONDS)
         self.state = {"running": {"startedAt": now()}}
         self.started = self.ready = False
         self.pod.event("Normal", "Started", f"Started container {self.name}", self)
@@ -348,4 +352,4 @@ def _starting(pid):
     except OSError:
         return False
     return argv[0] in (b"chroot", b"/usr/bin/env", b"/usr/bin/setpriv") or \
-        (argv[0] == b"/bin/sh" and argv[1].endswith(b"/start.sh"))
+        (argv[0] == b"/bin/sh" and any(part.endswith(b"/start.sh") for part in argv))

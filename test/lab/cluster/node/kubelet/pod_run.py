@@ -36,6 +36,7 @@ class PodRun:
         self.images = kubelet.images
         self.node_ips = kubelet.node_ips
         self.network_ready = self.initialized = self.torn_down = False
+        self._mounted = False
         self.failure = None  # (reason, message) of a pod that failed as a whole
         self.network = HostNetwork(kubelet.node_namespace) if self.spec.get("hostNetwork") else \
             PodNetwork(kubelet.lab_id, kubelet.log_dir, kubelet.addresses, item)
@@ -97,7 +98,7 @@ class PodRun:
 
     def refresh_volumes(self):
         """Brings the volumes up to date; returns after how many seconds to come again, None for never."""
-        if self.torn_down or not self.network_ready:
+        if self.torn_down or not self._mounted:
             return None
         try:
             self.volumes.refresh(self._with_address())
@@ -148,6 +149,7 @@ class PodRun:
         while not self._ending.is_set():
             try:
                 self.volumes.refresh(self._with_address())
+                self._mounted = True
                 self.references_changed()
                 return True
             except (VolumeError, ApiError, Unavailable) as error:
