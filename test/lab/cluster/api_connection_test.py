@@ -44,8 +44,9 @@ class ConnectionTest(unittest.TestCase):
     def test_a_chunked_body_is_read(self):
         body = json.dumps({"metadata": {"name": "c"}}).encode()
         sock = self.connect()
-        sock.sendall(f"POST {_CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: "
-                     "application/json\r\n\r\n".encode())
+        sock.sendall(
+            f"POST {_CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: "
+            "application/json\r\n\r\n".encode())
         for part in (body[:7], body[7:]):
             sock.sendall(b"%x\r\n%b\r\n" % (len(part), part))
         sock.sendall(b"0\r\n\r\n")
@@ -66,10 +67,12 @@ class ConnectionTest(unittest.TestCase):
         self.instance.create(_CONFIG_MAPS, {"metadata": {"name": "small"}})
         for name, encoding in (("large", "gzip"), ("small", None)):
             code, headers, body = self.instance.request("GET", f"{_CONFIG_MAPS}/{name}",
-                                                        headers={"Accept-Encoding": "gzip", "Accept": "*/*"}) \
+                                                        headers={"Accept-Encoding": "gzip",
+                                                                 "Accept": "*/*"}) \
                 if encoding is None else self.compressed(f"{_CONFIG_MAPS}/{name}")
             self.assertEqual((code, headers["Content-Encoding"]), (200, encoding))
-        self.assertEqual(json.loads(gzip.decompress(self.compressed(f"{_CONFIG_MAPS}/large")[2]))["data"], data)
+        self.assertEqual(json.loads(gzip.decompress(self.compressed(f"{_CONFIG_MAPS}/large")[2]))["data"],
+                         data)
 
     def compressed(self, path):
         connection = self.instance.connection()
@@ -81,12 +84,14 @@ class ConnectionTest(unittest.TestCase):
     def test_plain_http_is_told_so(self):
         with socket.create_connection(("127.0.0.1", self.instance.port), timeout=10) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            self.assertEqual(self.until(sock, b"server.\n"), b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP "
+            self.assertEqual(self.until(sock, b"server.\n"),
+                             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP "
                              b"request to an HTTPS server.\n")
 
     def test_nonsense_closes_the_connection(self):
         for nonsense in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-                         b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a" * 70000):
+                         b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+                         b"GET / HTTP/1.1\r\n" + b"a" * 70000):
             sock = self.connect()
             sock.sendall(nonsense)
             self.assertEqual(self.until(sock, b"\r\n\r\n"), b"", nonsense[:30])

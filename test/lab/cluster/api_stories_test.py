@@ -38,7 +38,8 @@ class StoryTest(unittest.TestCase):
 
     def config_maps(self, instance, count):
         for number in range(count):
-            instance.create(_CONFIG_MAPS, {"metadata": {"name": f"c{number}", "labels": {"even": str(number % 2)}}})
+            instance.create(_CONFIG_MAPS,
+                            {"metadata": {"name": f"c{number}", "labels": {"even": str(number % 2)}}})
 
 
 class HistoryTest(StoryTest):
@@ -62,10 +63,12 @@ class HistoryTest(StoryTest):
         first = self.get(instance, _CONFIG_MAPS + "?limit=2")
         instance.create(_CONFIG_MAPS, {"metadata": {"name": "c2-late"}})
         instance.request("POST", "/debug/compact")
-        gone = self.get(instance, f"{_CONFIG_MAPS}?limit=2&continue={first['metadata']['continue']}", code=410)
+        gone = self.get(instance, f"{_CONFIG_MAPS}?limit=2&continue={first['metadata']['continue']}",
+                        code=410)
         self.assertEqual(gone["reason"], "Expired")
         recorded = recordings("restart")["list-continue-410"]["steps"][-2]["response"]["body"]
-        self.assertEqual((gone["message"], set(gone["metadata"])), (recorded["message"], set(recorded["metadata"])))
+        self.assertEqual((gone["message"], set(gone["metadata"])),
+                         (recorded["message"], set(recorded["metadata"])))
         rest = self.get(instance, f"{_CONFIG_MAPS}?continue={gone['metadata']['continue']}")
         self.assertEqual(self.names(rest), ["c2", "c2-late", "c3"])
 
@@ -76,12 +79,14 @@ class HistoryTest(StoryTest):
         instance.request("PATCH", _CONFIG_MAPS + "/c0", {"data": {"a": "b"}}, _MERGE)
         exact = self.get(instance, f"{_CONFIG_MAPS}?resourceVersion={before}&resourceVersionMatch=Exact")
         self.assertNotIn("data", exact["items"][0])
-        newer = self.get(instance, f"{_CONFIG_MAPS}?resourceVersion={before}&resourceVersionMatch=NotOlderThan&limit=1")
+        newer = self.get(instance,
+                         f"{_CONFIG_MAPS}?resourceVersion={before}&resourceVersionMatch=NotOlderThan&limit=1")
         self.assertEqual(newer["items"][0]["data"], {"a": "b"})
         cached = self.get(instance, f"{_CONFIG_MAPS}?resourceVersion=0&limit=1")
         self.assertEqual(self.names(cached), ["c0", "c1"], "the limit means nothing at version 0")
         instance.request("POST", "/debug/compact")
-        gone = self.get(instance, f"{_CONFIG_MAPS}?resourceVersion={before}&resourceVersionMatch=Exact", code=410)
+        gone = self.get(instance, f"{_CONFIG_MAPS}?resourceVersion={before}&resourceVersionMatch=Exact",
+                        code=410)
         recorded = recordings("restart")["list-exact-410"]
         recorded = recorded.get("response") or recorded["steps"][-1]["response"]
         self.assertEqual(gone, recorded["body"])
@@ -178,7 +183,8 @@ class RestartTest(StoryTest):
         self.kubectl("create", "configmap", "kept", "--from-literal=a=b")
         self.kubectl("create", "configmap", "deleted")
         self.kubectl("delete", "configmap", "deleted")
-        self.kubectl("apply", "-f", os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata", "inputs",
+        self.kubectl("apply", "-f",
+                     os.path.join(os.path.dirname(os.path.abspath(__file__)), "testdata", "inputs",
                                                  "crd-trafficsplits.yaml"))
         versions = [self.version()]
         for end in (signal.SIGTERM, signal.SIGKILL):
@@ -217,14 +223,17 @@ class DefinitionTest(StoryTest):
                           "x-kubernetes-list-map-keys": ["name"],
                           "items": {"type": "object", "required": ["name"], "properties": {
                               "name": {"type": "string"}, "weight": {"type": "number"}}}}}},
-            "status": {"type": "object", "properties": {"ready": {"type": "boolean"}, "replicas": {"type": "integer"}}}}}
+            "status": {"type": "object",
+                       "properties": {"ready": {"type": "boolean"}, "replicas": {"type": "integer"}}}}}
         base = {"served": True, "storage": False, "schema": {"openAPIV3Schema": schema},
                 "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.size",
                                                          "statusReplicasPath": ".status.replicas"}}}
         return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": "widgets.weft.test"},
-                "spec": {"group": "weft.test", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
-                         "versions": [{"name": "v1alpha1", **base}, {"name": "v1", **base, "storage": True, **version}]}}
+                "spec": {"group": "weft.test", "scope": "Namespaced",
+                         "names": {"plural": "widgets", "kind": "Widget"},
+                         "versions": [{"name": "v1alpha1", **base},
+                                      {"name": "v1", **base, "storage": True, **version}]}}
 
     def installed(self):
         instance = self.instance()
@@ -244,7 +253,8 @@ class DefinitionTest(StoryTest):
                 ({"size": 11}, "spec.size", "should be less than or equal to 10"),
                 ({"size": "x"}, "spec.size", 'must be of type integer: "string"'),
                 ({"size": None}, "spec.size", "must be of type integer"),
-                ({"colour": "green"}, "spec.colour", 'Unsupported value: "green": supported values: "red", "blue"'),
+                ({"colour": "green"}, "spec.colour",
+                 'Unsupported value: "green": supported values: "red", "blue"'),
                 ({"name": "A1"}, "spec.name", "should match '^[a-z]+$'"),
                 ({"name": "abcdef"}, "spec.name", "Too long"),
                 ({"port": True}, "spec.port", "must be of type integer,string"),
@@ -261,8 +271,10 @@ class DefinitionTest(StoryTest):
 
     def test_defaults_and_unknown_fields(self):
         instance = self.installed()
-        stored = instance.create(self.path, self.widget(port="http", free={"any": [1, {"x": None}]}, unknown=1))
-        self.assertEqual(stored["spec"], {"size": 1, "colour": "red", "port": "http", "free": {"any": [1, {"x": None}]}})
+        stored = instance.create(self.path,
+                                 self.widget(port="http", free={"any": [1, {"x": None}]}, unknown=1))
+        self.assertEqual(stored["spec"],
+                         {"size": 1, "colour": "red", "port": "http", "free": {"any": [1, {"x": None}]}})
 
     def test_versions_show_the_same_object(self):
         instance = self.installed()
@@ -271,13 +283,15 @@ class DefinitionTest(StoryTest):
         for path, version in ((self.path, "v1"), (old, "v1alpha1")):
             self.assertEqual(self.get(instance, f"{path}/w")["apiVersion"], f"weft.test/{version}")
             answer = self.get(instance, path)
-            self.assertEqual((answer["apiVersion"], answer["items"][0]["apiVersion"]), (f"weft.test/{version}",) * 2)
+            self.assertEqual((answer["apiVersion"], answer["items"][0]["apiVersion"]),
+                             (f"weft.test/{version}",) * 2)
         stream = instance.watch(f"{old}?watch=true&timeoutSeconds=5")
         self.assertEqual(stream.next()["object"]["apiVersion"], "weft.test/v1alpha1")
         now = self.get(instance, f"{old}/w")
         now["spec"]["size"] = 2
         code, _, answer = instance.request("PUT", f"{old}/w", now)
-        self.assertEqual((code, answer["metadata"]["generation"], answer["apiVersion"]), (200, 2, "weft.test/v1alpha1"))
+        self.assertEqual((code, answer["metadata"]["generation"], answer["apiVersion"]),
+                         (200, 2, "weft.test/v1alpha1"))
         stream.close()
 
     def test_status_is_written_apart(self):
@@ -288,10 +302,12 @@ class DefinitionTest(StoryTest):
                                            {"spec": {"size": 9}, "status": {"ready": True}}, _MERGE)
         self.assertEqual((code, answer["spec"]["size"], answer["status"]), (200, 1, {"ready": True}))
         self.assertEqual(answer["metadata"]["generation"], 1)
-        code, _, answer = instance.request("PATCH", f"{self.path}/w", {"spec": {"size": 2}, "status": {"ready": False}},
+        code, _, answer = instance.request("PATCH", f"{self.path}/w",
+                                           {"spec": {"size": 2}, "status": {"ready": False}},
                                            _MERGE)
         self.assertEqual((answer["status"], answer["metadata"]["generation"]), ({"ready": True}, 2))
-        code, _, answer = instance.request("PATCH", f"{self.path}/w/status", {"status": {"ready": "yes"}}, _MERGE)
+        code, _, answer = instance.request("PATCH", f"{self.path}/w/status", {"status": {"ready": "yes"}},
+                                           _MERGE)
         self.assertEqual((code, answer["details"]["causes"][0]["field"]), (422, "status.ready"))
 
     def test_scale(self):
@@ -311,10 +327,12 @@ class DefinitionTest(StoryTest):
         self.assertEqual([part["name"] for part in answer["spec"]["parts"]], ["a", "b"])
         code, _, answer = instance.request("PATCH", f"{self.path}/w?fieldManager=one", self.widget(), _APPLY)
         self.assertEqual(code, 200, answer)
-        self.assertEqual([part["name"] for part in answer["spec"]["parts"]], ["b"], "what one gave up is gone")
+        self.assertEqual([part["name"] for part in answer["spec"]["parts"]], ["b"],
+                         "what one gave up is gone")
         code, _, answer = instance.request("PATCH", f"{self.path}/w?fieldManager=one", self.widget(
             parts=[{"name": "b", "weight": 2}]), _APPLY)
-        self.assertEqual((code, answer["details"]["causes"][0]["field"]), (409, '.spec.parts[name="b"].weight'))
+        self.assertEqual((code, answer["details"]["causes"][0]["field"]),
+                         (409, '.spec.parts[name="b"].weight'))
 
     def test_a_changed_definition_ends_watches_and_a_deleted_one_takes_its_objects_along(self):
         instance = self.installed()
@@ -339,7 +357,8 @@ class DeletionTest(StoryTest):
     def owned(self, instance, name, owner, **more):
         reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
                      "uid": owner["metadata"]["uid"], "blockOwnerDeletion": True}
-        return instance.create(_CONFIG_MAPS, {"metadata": {"name": name, "ownerReferences": [reference], **more}})
+        return instance.create(_CONFIG_MAPS,
+                               {"metadata": {"name": name, "ownerReferences": [reference], **more}})
 
     def delete(self, instance, name, policy):
         return instance.request("DELETE", f"{_CONFIG_MAPS}/{name}", {"propagationPolicy": policy})
@@ -381,7 +400,8 @@ class DeletionTest(StoryTest):
         self.owned(instance, "child", one)
         references = [{"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"],
                        "uid": owner["metadata"]["uid"]} for owner in (one, two)]
-        instance.request("PATCH", _CONFIG_MAPS + "/child", {"metadata": {"ownerReferences": references}}, _MERGE)
+        instance.request("PATCH", _CONFIG_MAPS + "/child", {"metadata": {"ownerReferences": references}},
+                         _MERGE)
         self.delete(instance, "one", "Background")
         wait_for(lambda: len(self.get(instance, _CONFIG_MAPS + "/child")["metadata"]["ownerReferences"]) == 1,
                  "the dead owner to be forgotten")
@@ -390,10 +410,12 @@ class DeletionTest(StoryTest):
         instance = self.instance()
         instance.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
         shop = "/api/v1/namespaces/shop"
-        instance.create(f"{shop}/configmaps", {"metadata": {"name": "held", "finalizers": ["weft.test/hold"]}})
+        instance.create(f"{shop}/configmaps",
+                        {"metadata": {"name": "held", "finalizers": ["weft.test/hold"]}})
         code, _, answer = instance.request("DELETE", shop)
         self.assertEqual((code, answer["status"]["phase"]), (200, "Terminating"))
-        self.assertEqual(instance.request("POST", f"{shop}/configmaps", {"metadata": {"name": "late"}})[0], 403)
+        self.assertEqual(instance.request("POST", f"{shop}/configmaps", {"metadata": {"name": "late"}})[0],
+                         403)
         wait_for(lambda: "deletionTimestamp" in self.get(instance, f"{shop}/configmaps/held")["metadata"],
                  "the deletion of what is inside")
         self.get(instance, shop)
@@ -409,7 +431,8 @@ class WriteTest(StoryTest):
         codes = []
 
         def write(number):
-            codes.append(instance.request("PUT", _CONFIG_MAPS + "/c", {**first, "data": {"n": str(number)}})[0])
+            codes.append(instance.request("PUT", _CONFIG_MAPS + "/c",
+                                          {**first, "data": {"n": str(number)}})[0])
         writers = [threading.Thread(target=write, args=(number,)) for number in range(1, 9)]
         for writer in writers:
             writer.start()
@@ -422,7 +445,8 @@ class WriteTest(StoryTest):
         instance.create(_CONFIG_MAPS, {"metadata": {"name": "c"}})
 
         def write(number):
-            code, _, answer = instance.request("PATCH", _CONFIG_MAPS + "/c", {"data": {f"k{number}": ""}}, _MERGE)
+            code, _, answer = instance.request("PATCH", _CONFIG_MAPS + "/c", {"data": {f"k{number}": ""}},
+                                               _MERGE)
             self.assertEqual(code, 200, answer)
         writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
         for writer in writers:
@@ -456,14 +480,16 @@ class WriteTest(StoryTest):
     def test_strategic_patches_merge_lists_by_key(self):
         instance = self.instance()
         path = "/apis/apps/v1/namespaces/default/deployments"
-        containers = [{"name": name, "image": "x:1", "env": [{"name": "A", "value": "1"}]} for name in ("a", "b")]
+        containers = [{"name": name, "image": "x:1", "env": [{"name": "A", "value": "1"}]}
+                      for name in ("a", "b")]
         instance.create(path, {"metadata": {"name": "d"}, "spec": {
             "selector": {"matchLabels": {"app": "d"}},
             "template": {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": containers}}}})
         strategic = {"Content-Type": "application/strategic-merge-patch+json"}
 
         def patched(change):
-            code, _, answer = instance.request("PATCH", f"{path}/d", {"spec": {"template": {"spec": change}}}, strategic)
+            code, _, answer = instance.request("PATCH", f"{path}/d", {"spec": {"template": {"spec": change}}},
+                                               strategic)
             self.assertEqual(code, 200, answer)
             return answer["spec"]["template"]["spec"]["containers"]
         found = patched({"containers": [{"name": "b", "image": "y:2"}]})
@@ -474,7 +500,8 @@ class WriteTest(StoryTest):
         found = patched({"containers": [{"name": "c", "image": "z:1"}],
                          "$setElementOrder/containers": [{"name": "b"}, {"name": "c"}]})
         self.assertEqual([one["name"] for one in found], ["b", "c"])
-        found = patched({"containers": [{"name": "b", "env": [{"$patch": "replace"}, {"name": "B", "value": "2"}]}]})
+        found = patched({"containers": [{"name": "b",
+                                         "env": [{"$patch": "replace"}, {"name": "B", "value": "2"}]}]})
         self.assertEqual(found[0]["env"], [{"name": "B", "value": "2"}])
 
     def test_leases_are_strict_about_their_times(self):
@@ -507,10 +534,13 @@ class WriteTest(StoryTest):
         instance = self.instance()
         instance.create("/api/v1/namespaces/default/events", {
             "metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
-            "reason": "Tested", "message": "it was", "type": "Normal", "count": 2, "source": {"component": "test"}})
+            "reason": "Tested", "message": "it was", "type": "Normal", "count": 2,
+            "source": {"component": "test"}})
         event = self.get(instance, "/apis/events.k8s.io/v1/namespaces/default/events/e")
-        self.assertEqual((event["note"], event["regarding"]["name"], event["deprecatedCount"]), ("it was", "p", 2))
-        found = self.get(instance, "/api/v1/events?fieldSelector=involvedObject.name%3Dp%2CinvolvedObject.kind%3DPod")
+        self.assertEqual((event["note"], event["regarding"]["name"], event["deprecatedCount"]),
+                         ("it was", "p", 2))
+        found = self.get(instance,
+                         "/api/v1/events?fieldSelector=involvedObject.name%3Dp%2CinvolvedObject.kind%3DPod")
         self.assertEqual(self.names(found), ["e"])
 
     def test_ten_thousand_pods_are_loaded_and_listed(self):
@@ -554,8 +584,10 @@ class KubectlTest(StoryTest):
         self.assertEqual(value("cm/c", "{.data.a}"), "b")
         self.assertEqual(value("secret/s", "{.data.k}"), "dg==")
         self.assertEqual(value("role/r", "{.rules[*].resources}"), '["pods"] ["deployments"]')
-        self.assertEqual(value("rolebinding/rb", "{.subjects[0].kind}/{.roleRef.kind}"), "ServiceAccount/Role")
-        self.assertEqual(value("deployment/d", "{.spec.replicas} {.spec.template.spec.containers[0].ports[0]}"),
+        self.assertEqual(value("rolebinding/rb", "{.subjects[0].kind}/{.roleRef.kind}"),
+                         "ServiceAccount/Role")
+        self.assertEqual(value("deployment/d",
+                               "{.spec.replicas} {.spec.template.spec.containers[0].ports[0]}"),
                          '2 {"containerPort":80,"protocol":"TCP"}')
         self.assertEqual(value("service/svc", "{.spec.ports[0].port} {.spec.ports[0].targetPort}"), "80 http")
         self.assertEqual(value("job/j", "{.spec.template.spec.containers[0].command[0]}"), "true")

@@ -8,14 +8,16 @@ import unittest
 from lab.cluster.api.testing import Instance, differences, fill_world, normal, recordings
 
 # What is recorded about things that are stories of their own (api_stories_test.py) or not this server's.
-_LISTS_APART = ("chunked-configmaps", "chunked-configmaps-label-selector", "rv-0", "rv-exact", "rv-not-older-than",
+_LISTS_APART = ("chunked-configmaps", "chunked-configmaps-label-selector", "rv-0", "rv-exact",
+                "rv-not-older-than",
                 "namespaces", "services", "pods-accept-yaml")
 _WATCHES_APART = ("periodic-bookmarks", "namespace-deleted", "services-namespace-deleted")
 _ERRORS_WITHOUT_DEFINITIONS = ("404-group-not-installed", "404-group-not-installed-watch",
                                "404-group-discovery-not-installed", "403-crd-not-installed")
 
 # The recordings of write/ build upon each other in this order.
-_WRITES = ("put-without-resourceversion", "create-without-kind-builtin", "create-generate-name", "patch-merge",
+_WRITES = ("put-without-resourceversion", "create-without-kind-builtin", "create-generate-name",
+           "patch-merge",
            "patch-json", "patch-strategic", "apply-create", "apply-conflict-409", "apply-force", "apply-crd",
            "create-yaml", "put-crd", "put-crd-change", "delete-pod-graceful", "delete-pod-now",
            "delete-with-finalizer", "remove-finalizer", "delete-collection", "delete-configmap",
@@ -72,14 +74,16 @@ class ReplayTest(unittest.TestCase):
 
     def test_errors(self):
         instance = self.instance()
-        instance.create("/api/v1/namespaces/shop/configmaps", {"metadata": {"name": "e1"}, "data": {"a": "b"}})
+        instance.create("/api/v1/namespaces/shop/configmaps",
+                        {"metadata": {"name": "e1"}, "data": {"a": "b"}})
         self.terminating_namespace(instance)
         for name, recording in recordings("errors").items():
             if name in _ERRORS_WITHOUT_DEFINITIONS or name == "409-conflict":
                 continue
             answer = self.error(instance, name, recording["request"])
             answer = (answer[0], answer[1], without_current_version(answer[2]))
-            response = {**recording["response"], "body": without_current_version(recording["response"].get("body"))}
+            response = {**recording["response"],
+                        "body": without_current_version(recording["response"].get("body"))}
             self.check(name, compare(response, answer))
 
     def error(self, instance, name, request):
@@ -88,23 +92,27 @@ class ReplayTest(unittest.TestCase):
         if name == "413-body-too-large":
             return send(instance, request, body=json.dumps({"data": {"a": "x" * (3 * 1024 * 1024)}}))
         if name == "422-configmap-too-large":
-            return send(instance, request, body={"metadata": {"name": "big"}, "data": {"a": "x" * (1024 * 1024 + 1)}})
+            return send(instance, request,
+                        body={"metadata": {"name": "big"}, "data": {"a": "x" * (1024 * 1024 + 1)}})
         return send(instance, request)
 
     @staticmethod
     def terminating_namespace(instance):
         """One that a finalizer of something in it keeps from going."""
         instance.create("/api/v1/namespaces", {"metadata": {"name": "gone"}})
-        instance.create("/api/v1/namespaces/gone/configmaps", {"metadata": {"name": "x", "finalizers": ["weft.io/x"]}})
+        instance.create("/api/v1/namespaces/gone/configmaps",
+                        {"metadata": {"name": "x", "finalizers": ["weft.io/x"]}})
         instance.request("DELETE", "/api/v1/namespaces/gone")
 
     def test_an_old_resource_version_is_a_conflict(self):
         instance = self.instance()
         path = "/api/v1/namespaces/shop/configmaps"
         old = instance.create(path, {"metadata": {"name": "e1"}, "data": {"a": "b"}})
-        instance.request("PATCH", f"{path}/e1", {"data": {"a": "c"}}, {"Content-Type": "application/merge-patch+json"})
+        instance.request("PATCH", f"{path}/e1", {"data": {"a": "c"}},
+                         {"Content-Type": "application/merge-patch+json"})
         recording = recordings("errors")["409-conflict"]
-        self.check("409-conflict", compare(recording["response"], send(instance, recording["request"], body=old)))
+        self.check("409-conflict",
+                   compare(recording["response"], send(instance, recording["request"], body=old)))
 
     def test_what_is_not_installed(self):
         instance = Instance()
@@ -163,7 +171,8 @@ class ReplayTest(unittest.TestCase):
                 {"name": "app", "image": "registry.example/app:1",
                  "ports": [{"name": "http", "containerPort": 8080}]}]}})
         # The TrafficSplit of the recordings has been changed once by then.
-        instance.request("PATCH", "/apis/split.smi-spec.io/v1alpha3/namespaces/shop/trafficsplits/web", {"spec": {
+        instance.request("PATCH", "/apis/split.smi-spec.io/v1alpha3/namespaces/shop/trafficsplits/web",
+                         {"spec": {
             "backends": [{"service": "web-v1", "weight": 80}, {"service": "web-v2", "weight": 20}]}},
             {"Content-Type": "application/merge-patch+json", "User-Agent": "kubectl/v1"})
         instance.request("PATCH", f"{configmaps}/chunk-0", {"data": {"n": "00"}},
@@ -174,7 +183,8 @@ class ReplayTest(unittest.TestCase):
     def test_watches(self):
         self.replay_streams({**{f"watch/{name}": lines for name, lines in recordings("watch", "jsonl").items()
                                 if name not in _WATCHES_APART},
-                             **{f"watchlist/{name}": lines for name, lines in recordings("watchlist", "jsonl").items()}})
+                             **{f"watchlist/{name}": lines
+                                for name, lines in recordings("watchlist", "jsonl").items()}})
 
     def replay_streams(self, streams):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -191,7 +201,8 @@ class ReplayTest(unittest.TestCase):
                 path += "&timeoutSeconds=3"
             if "=99999999" not in path:
                 path = re.sub(r"resourceVersion=[1-9]\d*", f"resourceVersion={instance.store.version}", path)
-            stream = instance.watch(path, {name: value for name, value in lines[0]["request"]["headers"].items()
+            stream = instance.watch(path,
+                                    {name: value for name, value in lines[0]["request"]["headers"].items()
                                            if name != "Authorization"})
             for line in lines:
                 if "action" in line:

@@ -30,9 +30,11 @@ def _address(text):
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="python3 -m lab.cluster.api", description=__doc__)
-    parser.add_argument("--directory", required=True, help="keeps the state, the CA and the keys; made if need be")
+    parser.add_argument("--directory", required=True,
+                        help="keeps the state, the CA and the keys; made if need be")
     parser.add_argument("--kubeconfig", required=True, help="written for the administrator, before it serves")
-    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 0), help="default 127.0.0.1:0, any port")
+    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 0),
+                        help="default 127.0.0.1:0, any port")
     parser.add_argument("--node-namespace", default="", help="network namespace of the lab's node")
     parser.add_argument("--node-directory", default="", help="the node's --directory, for exec and logs")
     parser.add_argument("--node-listen", type=_address, default=None, help="also listen there, inside it")
@@ -40,7 +42,8 @@ def _arguments():
     parser.add_argument("--history", type=int, default=50000, metavar="EVENTS",
                         help="how many writes are remembered; older resourceVersions get 410")
     parser.add_argument("--no-streaming-lists", action="store_true", help="answer sendInitialEvents with 422")
-    parser.add_argument("--access", choices=("rbac", "none"), default="rbac", help="none: everybody may everything")
+    parser.add_argument("--access", choices=("rbac", "none"), default="rbac",
+                        help="none: everybody may everything")
     return parser.parse_args()
 
 
@@ -108,7 +111,8 @@ def _access(arguments, authority, server, url):
     if arguments.access == "none":
         return AllowAll()
     access = importlib.import_module("lab.cluster.access")
-    return access.create(server, Options(arguments.directory, authority.certificate_pem, authority.key_pem, url,
+    return access.create(server,
+                         Options(arguments.directory, authority.certificate_pem, authority.key_pem, url,
                                          arguments.node_namespace, arguments.node_directory))
 
 

@@ -63,7 +63,8 @@ class Addresses:
         owner = self._taken_by.get(ip)
         if owner is not None and owner != (service["metadata"].get("namespace"), service["metadata"]["name"]):
             causes = statuses.Causes()
-            causes.invalid("spec.clusterIPs", [ip], f"failed to allocate IP {ip}: provided IP is already allocated")
+            causes.invalid("spec.clusterIPs", [ip],
+                           f"failed to allocate IP {ip}: provided IP is already allocated")
             causes.raise_for("Service", "", "Service", service["metadata"]["name"])
 
     def _free(self, family):
@@ -76,11 +77,13 @@ class Addresses:
                 return ip
 
     def _node_ports(self, spec, old):
-        before = {port["port"]: port.get("nodePort") for port in (old or {}).get("spec", {}).get("ports") or []}
+        before = {port["port"]: port.get("nodePort") for port in (old or {}).get("spec", {}).get("ports")
+                  or []}
         for port in spec.get("ports") or []:
             if not port.get("nodePort"):
                 port["nodePort"] = before.get(port["port"]) or next(
-                    number for number in iter(lambda: random.choice(_NODE_PORTS), None) if number not in self._ports)
+                    number for number in iter(lambda: random.choice(_NODE_PORTS), None)
+                    if number not in self._ports)
                 self._ports.add(port["nodePort"])
 
     def _read(self):

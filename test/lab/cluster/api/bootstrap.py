@@ -23,7 +23,8 @@ def fill(store, service_address, port, endpoint):
     store.create(("", "services"), {
         "kind": "Service", "apiVersion": "v1",
         "metadata": {**_metadata("kubernetes", namespace="default"), "labels": labels},
-        "spec": {"ports": ports, "clusterIP": service_address, "clusterIPs": [service_address], "type": "ClusterIP",
+        "spec": {"ports": ports, "clusterIP": service_address, "clusterIPs": [service_address],
+                 "type": "ClusterIP",
                  "sessionAffinity": "None", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
                  "internalTrafficPolicy": "Cluster"},
         "status": {"loadBalancer": {}}})

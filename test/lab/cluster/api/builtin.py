@@ -22,7 +22,8 @@ def check_namespace(store, write):
                                    {"name": write.namespace, "kind": "namespaces"})
     if found.object["metadata"].get("deletionTimestamp"):
         raise statuses.forbidden(
-            write.kind, write.name, f"unable to create new content in namespace {write.namespace} because it is being "
+            write.kind, write.name,
+            f"unable to create new content in namespace {write.namespace} because it is being "
             "terminated", [{"reason": "NamespaceTerminating", "field": "metadata.namespace",
                             "message": f"namespace {write.namespace} is being terminated"}])
 
@@ -70,7 +71,8 @@ def _service_account(store, write, pod):
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     account = store.get(("", "serviceaccounts"), write.namespace, name)
     if account is None:
-        raise statuses.forbidden(write.kind, pod["metadata"].get("name") or pod["metadata"].get("generateName", ""),
+        raise statuses.forbidden(write.kind, pod["metadata"].get("name")
+                                 or pod["metadata"].get("generateName", ""),
                                  f"error looking up service account {write.namespace}/{name}: serviceaccount "
                                  f'"{name}" not found')
     if not spec.get("imagePullSecrets") and account.object.get("imagePullSecrets"):
@@ -87,7 +89,8 @@ def _mount_token(spec):
     volume = next((entry["name"] for entry in spec.get("volumes") or []
                    if entry["name"].startswith(_TOKEN_VOLUME)), None)
     missing = [container for container in containers
-               if not any(mount.get("mountPath") == _TOKEN_MOUNT for mount in container.get("volumeMounts") or [])]
+               if not any(mount.get("mountPath") == _TOKEN_MOUNT for mount in container.get("volumeMounts")
+                          or [])]
     if not missing:
         return
     if volume is None:
@@ -137,7 +140,8 @@ def prepare_for_create(kind, obj):
         obj["status"] = {}
     elif key == ("apiextensions.k8s.io", "customresourcedefinitions"):
         stored = [version["name"] for version in obj["spec"].get("versions") or [] if version.get("storage")]
-        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""},
+                         "storedVersions": stored}
 
 
 def _job_labels(job):

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAYS = 3650
-SERVER_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+SERVER_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                "kubernetes.default.svc.cluster.local",
                 "localhost")
 
 
@@ -38,7 +39,8 @@ class Authority:
         certificate = (_builder(name, name, key.public_key())
                        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
                        .add_extension(_key_usage(ca=True), critical=True)
-                       .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+                       .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+                                      critical=False)
                        .sign(key, hashes.SHA256()))
         _write(self._key_path, _key_pem(key))
         _write(self._certificate_path, certificate.public_bytes(serialization.Encoding.PEM))

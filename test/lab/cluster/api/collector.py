@@ -84,7 +84,8 @@ class Collector:
             self._work.put((self._orphaned, metadata["uid"]))
 
     def _empty_later(self, namespace):
-        threading.Timer(_NAMESPACE_GRACE_SECONDS, self._work.put, ((self._empty_namespace, namespace),)).start()
+        threading.Timer(_NAMESPACE_GRACE_SECONDS, self._work.put,
+                        ((self._empty_namespace, namespace),)).start()
 
     def _run(self):
         while True:
@@ -221,5 +222,6 @@ class Collector:
         obj = dict(namespace.object, metadata=dict(namespace.object["metadata"]))
         obj["status"] = {"phase": "Terminating", "conditions": conditions}
         obj["metadata"]["managedFields"] = managed.track_update(
-            namespace.object, obj, self._kinds.get("", "v1", "namespaces"), "kube-controller-manager", "status")
+            namespace.object, obj, self._kinds.get("", "v1", "namespaces"), "kube-controller-manager",
+            "status")
         return self._store.update(_NAMESPACES, namespace, obj)

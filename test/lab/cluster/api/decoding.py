@@ -92,7 +92,8 @@ def object_of(body, kind, subresource_kind=None):
     obj = body.object
     wanted_kind, wanted_version = subresource_kind or (kind.kind, kind.api_version)
     if not isinstance(obj, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {wanted_kind}): it is not an object")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {wanted_kind}): it is not an object")
     if kind.custom is not None and subresource_kind is None:
         for key, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
             if not obj.get(key):
@@ -181,11 +182,18 @@ _ZEROS = {"string": "", "int": 0, "bool": False, "float": 0, "Time": None, "Micr
           "Quantity": "0", "IntOrString": 0}
 
 
+def is_integer(value):
+    """Whether a JSON value is an integer; 1.0 is one too."""
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _scalar(value, name, path):
     if name == "string":
         good = isinstance(value, str)
     elif name == "int":
-        good = isinstance(value, int) and not isinstance(value, bool) or isinstance(value, float) and value.is_integer()
+        good = is_integer(value)
     elif name == "bool":
         good = isinstance(value, bool)
     elif name == "float":
@@ -202,7 +210,8 @@ def _scalar(value, name, path):
         good = isinstance(value, str) and _MICRO_TIME.fullmatch(value)
     if not good:
         if name in ("Time", "MicroTime") and isinstance(value, str):
-            layout = "2006-01-02T15:04:05.000000Z07:00" if name == "MicroTime" else "2006-01-02T15:04:05Z07:00"
+            fraction = ".000000" if name == "MicroTime" else ""
+            layout = f"2006-01-02T15:04:05{fraction}Z07:00"
             raise _BadTime(f'parsing time "{value}" as "{layout}": cannot parse "{value}"')
         raise WrongType(path, value, name)
 

@@ -54,11 +54,11 @@ class CustomVersion:
         columns = self.version.get("additionalPrinterColumns")
         if not columns:
             columns = [{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp",
-                        "description": "CreationTimestamp is a timestamp representing the server time when this "
-                        "object was created."}]
+                        "description": "When the object was created, by the server's clock."}]
         described = [("Name", "string", "name", 0, tables.NAME_DESCRIPTION)]
         described += [(column["name"], column["type"], column.get("format", ""), column.get("priority", 0),
-                       column.get("description") or f"Custom resource definition column (in JSONPath format): "
+                       column.get("description")
+                       or f"Custom resource definition column (in JSONPath format): "
                        f"{column['jsonPath']}") for column in columns]
 
         def cells(obj):
@@ -66,7 +66,10 @@ class CustomVersion:
         return tables.Table(described, cells)
 
 
-_STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]|\[(\*|\d+|\?\(@\.([^=)]+)=='?\"?([^'\")]*)'?\"?\))\]|\.(\*)")
+_STEP = re.compile(r"\.([^.\[\]]+)"
+                   r"|\['((?:[^'\\]|\\.)*)'\]"
+                   r"|\[(\*|\d+|\?\(@\.([^=)]+)=='?\"?([^'\")]*)'?\"?\))\]"
+                   r"|\.(\*)")
 
 
 def json_path(obj, path):
@@ -112,7 +115,8 @@ def schema_text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{schema_text(inside)}" for key, inside in sorted(value.items())) + "]"
+        return "map[" + " ".join(f"{key}:{schema_text(inside)}"
+                                 for key, inside in sorted(value.items())) + "]"
     if isinstance(value, list):
         return "[" + " ".join(schema_text(inside) for inside in value) + "]"
     return str(value)
@@ -127,9 +131,11 @@ def kinds_of(definition):
         if not version.get("served"):
             continue
         custom = CustomVersion(definition, version)
-        subresources = tuple(name for name in ("status", "scale") if name in (version.get("subresources") or {}))
+        subresources = tuple(name for name in ("status", "scale")
+                             if name in (version.get("subresources") or {}))
         kinds.append(Kind(spec["group"], version["name"], names["plural"], names["kind"],
-                          spec["scope"] == "Namespaced", singular=names.get("singular") or names["kind"].lower(),
+                          spec["scope"] == "Namespaced", singular=names.get("singular")
+                          or names["kind"].lower(),
                           short_names=tuple(names.get("shortNames") or ()),
                           categories=tuple(names.get("categories") or ()), subresources=subresources,
                           verbs=_VERBS, shape=custom.shape, generation=True, custom=custom))
@@ -218,7 +224,8 @@ class Definitions:
         with self._store.lock:
             for item in list(collection.objects.values()):
                 self._store.delete(key, item)
-            finalizers = [name for name in stored.object["metadata"].get("finalizers") or [] if name != CLEANUP]
+            finalizers = [name for name in stored.object["metadata"].get("finalizers") or []
+                          if name != CLEANUP]
             if finalizers:
                 return
             self._store.delete(KEY, stored)

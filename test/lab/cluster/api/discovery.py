@@ -124,7 +124,8 @@ def _resource_list(kinds, group, version):
 
 
 def _paths(kinds):
-    paths = ["/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v3", "/openapi/v3/", "/readyz",
+    paths = ["/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v3", "/openapi/v3/",
+             "/readyz",
              "/version"]
     for group, versions in kinds.groups().items():
         if group:

@@ -24,7 +24,8 @@ import os
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "types")
 
-SCALARS = frozenset(("string", "bool", "int", "float", "bytes", "Time", "MicroTime", "Quantity", "IntOrString"))
+SCALARS = frozenset(("string", "bool", "int", "float", "bytes", "Time", "MicroTime", "Quantity",
+                     "IntOrString"))
 
 
 class Shape:
@@ -32,7 +33,8 @@ class Shape:
 
     Custom resources have shapes too (see schema.py), so that patches and field ownership work alike.
     """
-    __slots__ = ("kind", "name", "fields", "item", "keys", "atomic", "merge", "merge_key", "retain", "pointer",
+    __slots__ = ("kind", "name", "fields", "item", "keys", "atomic", "merge", "merge_key", "retain",
+                 "pointer",
                  "always", "number", "embedded")
 
     def __init__(self, kind, name=""):

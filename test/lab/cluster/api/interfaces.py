@@ -172,4 +172,4 @@ class Options:
     ca_key: bytes
     server_url: str  # of the host side: the token issuer is not this, but https://kubernetes.default.svc...
     node_namespace: str = ""  # the lab's network namespace in which pods and services can be reached
-    node_directory: str = ""  # the node's files (lab.cluster.node.layout), for exec and logs; "" without a node
+    node_directory: str = ""  # the node's files (node/layout.py), for exec and logs; "" without a node

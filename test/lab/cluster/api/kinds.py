@@ -23,7 +23,7 @@ class Kind:
     verbs: tuple = ALL_VERBS
     shape: Optional[fields.Shape] = field(default=None, compare=False, repr=False)
     generation: bool = False  # metadata.generation counts the changes of anything but metadata and status
-    custom: object = field(default=None, compare=False, repr=False)  # the crd.CustomVersion of a custom resource
+    custom: object = field(default=None, compare=False, repr=False)  # its definitions.CustomVersion
     stored_as: Optional[str] = None  # another group whose objects these are: events.k8s.io shows core events
 
     @property
@@ -86,8 +86,10 @@ _ROWS = (
     ("batch", "v1", "cronjobs", "CronJob", True, "cj", "all", "status", "batch", True),
     ("batch", "v1", "jobs", "Job", True, "", "all", "status", "batch", True),
     ("networking.k8s.io", "v1", "ingresses", "Ingress", True, "ing", "", "status", "networking", True),
-    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, "netpol", "", "", "networking", True),
-    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, "pdb", "", "status", "policy", True),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, "netpol", "", "", "networking",
+     True),
+    ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, "pdb", "", "status", "policy",
+     True),
     (_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", False, "", "", "", "rbac", False),
     (_RBAC, "v1", "clusterroles", "ClusterRole", False, "", "", "", "rbac", False),
     (_RBAC, "v1", "rolebindings", "RoleBinding", True, "", "", "", "rbac", False),
@@ -118,7 +120,8 @@ REVIEWS = frozenset(("selfsubjectreviews", "tokenreviews", "localsubjectaccessre
 
 
 def _built_in():
-    for group, version, resource, kind, namespaced, short, categories, subresources, package, generation in _ROWS:
+    for (group, version, resource, kind, namespaced, short, categories, subresources, package,
+         generation) in _ROWS:
         verbs = ALL_VERBS
         if resource in REVIEWS:
             verbs = ("create",)

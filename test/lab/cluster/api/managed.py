@@ -154,7 +154,8 @@ def to_fields_v1(paths):
 def _without_leaf_dots(node):
     if set(node) == {"."}:
         return {}
-    return {element: _without_leaf_dots(inside) if element != "." else {} for element, inside in sorted(node.items())}
+    return {element: _without_leaf_dots(inside) if element != "." else {}
+            for element, inside in sorted(node.items())}
 
 
 def from_fields_v1(tree):
@@ -213,7 +214,8 @@ class Managers:
 
     def entries(self, custom):
         """metadata.managedFields: those of Apply first, then by time."""
-        ordered = sorted(self._sets.items(), key=lambda item: (item[0][1] != "Apply", item[1][0] or "", item[0][0]))
+        ordered = sorted(self._sets.items(),
+                         key=lambda item: (item[0][1] != "Apply", item[1][0] or "", item[0][0]))
         return [self._entry(key, when, paths, custom) for key, (when, paths) in ordered]
 
     @staticmethod
@@ -263,7 +265,8 @@ def conflict(conflicts):
     causes = []
     for key, paths in sorted(conflicts.items()):
         who = _described(key)
-        causes += [{"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": display(path)}
+        causes += [{"reason": "FieldManagerConflict", "message": f"conflict with {who}",
+                    "field": display(path)}
                    for path in sorted(paths)]
     by_who = {}
     for cause in causes:
@@ -271,10 +274,12 @@ def conflict(conflicts):
     if len(causes) == 1:
         text = f"{causes[0]['message']}: {causes[0]['field']}"
     else:
-        text = "\n".join(f"{who.replace('conflict', 'conflicts', 1)}:\n" + "\n".join(f"- {name}" for name in names)
+        text = "\n".join(f"{who.replace('conflict', 'conflicts', 1)}:\n" + "\n".join(f"- {name}"
+                                                                                     for name in names)
                          for who, names in by_who.items())
     plural = "conflict" if len(causes) == 1 else "conflicts"
-    return StatusError(409, "Conflict", f"Apply failed with {len(causes)} {plural}: {text}", {"causes": causes})
+    return StatusError(409, "Conflict", f"Apply failed with {len(causes)} {plural}: {text}",
+                       {"causes": causes})
 
 
 def _described(key):
@@ -295,7 +300,8 @@ def display(path):
         if kind == "f":
             text += f".{rest}"
         elif kind == "k":
-            text += "[" + ",".join(f"{key}={_compact(value)}" for key, value in json.loads(rest).items()) + "]"
+            text += "[" + ",".join(f"{key}={_compact(value)}"
+                                   for key, value in json.loads(rest).items()) + "]"
         else:
             text += f"[={rest}]"
     return text

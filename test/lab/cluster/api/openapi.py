@@ -6,7 +6,8 @@ from lab.cluster.api import fields
 _INFO = {"title": "Kubernetes", "version": "v1.34.0"}
 _SCALARS = {"string": {"type": "string"}, "bool": {"type": "boolean"}, "int": {"type": "integer"},
             "float": {"type": "number"}, "bytes": {"type": "string", "format": "byte"},
-            "Time": {"type": "string", "format": "date-time"}, "MicroTime": {"type": "string", "format": "date-time"},
+            "Time": {"type": "string", "format": "date-time"},
+            "MicroTime": {"type": "string", "format": "date-time"},
             "Quantity": {"type": "string"}, "IntOrString": {"type": "string", "format": "int-or-string"}}
 
 
@@ -58,7 +59,8 @@ def _document(kinds, group, version):
         if "patch" in kind.verbs:
             paths[f"{base}/{kind.resource}/{{name}}"] = {
                 action: {"x-kubernetes-action": action, "x-kubernetes-group-version-kind": identity,
-                         "parameters": _parameters(), "responses": response} for action in ("get", "put", "patch")}
+                         "parameters": _parameters(), "responses": response}
+                         for action in ("get", "put", "patch")}
         schemas[name] = _schema(kind, identity, schemas)
     return {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
 
@@ -86,7 +88,8 @@ def _type_name(name):
 def _schema(kind, identity, schemas):
     if kind.custom is None:
         schema = dict(_struct(kind.shape, schemas))
-        schema["properties"] = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, **schema["properties"]}
+        schema["properties"] = {"apiVersion": {"type": "string"}, "kind": {"type": "string"},
+                                **schema["properties"]}
     else:
         schema = dict(kind.custom.schema)
         properties = dict(schema.get("properties") or {})
@@ -107,7 +110,8 @@ def _reference(shape, schemas):
 
 
 def _struct(shape, schemas):
-    schema = {"type": "object", "properties": {name: _field(field, schemas) for name, field in shape.fields.items()}}
+    schema = {"type": "object",
+              "properties": {name: _field(field, schemas) for name, field in shape.fields.items()}}
     required = [name for name, field in shape.fields.items() if field.always and not field.pointer]
     if required:
         schema["required"] = required

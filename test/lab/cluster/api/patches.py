@@ -198,7 +198,8 @@ def _ordered(items, order, shape):
     def identity(item):
         return item.get(key) if key and isinstance(item, dict) else item
 
-    named = sorted((item for item in items if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
+    named = sorted((item for item in items if identity(item) in wanted),
+                   key=lambda item: wanted.index(identity(item)))
     result, at = [], 0
     for item in items:
         if identity(item) in wanted:

@@ -110,7 +110,8 @@ def _decode_token(token):
         start = decoded["start"]
         return int(decoded["rv"]), start if start.startswith("/") else f"/{start}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise statuses.bad_request("invalid continue token: continue key is not valid: it does not decode") from None
+        raise statuses.bad_request(
+            "invalid continue token: continue key is not valid: it does not decode") from None
 
 
 def _selection(kind, request, namespace):
@@ -216,7 +217,8 @@ class Watch:
             wanted = int(self._version or 0)
             if wanted and not self._initial:
                 if wanted < self._store.compacted:
-                    raise statuses.expired(f"too old resource version: {wanted} ({self._store.compacted + 1})")
+                    raise statuses.expired(
+                        f"too old resource version: {wanted} ({self._store.compacted + 1})")
                 self._position = wanted
                 return []
             if wanted:
@@ -326,7 +328,8 @@ def _error(error):
 
 def _no_streaming_lists():
     causes = statuses.Causes()
-    causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for watch unless the WatchList feature gate "
+    causes.forbidden("sendInitialEvents",
+                     "sendInitialEvents is forbidden for watch unless the WatchList feature gate "
                      "is enabled")
     try:
         causes.raise_for("ListOptions.meta.k8s.io", "meta.k8s.io", "ListOptions", "")

@@ -11,7 +11,8 @@ from lab.cluster.api.storage import Conflict
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 # Their deletion answers the object, that of others a Status.
-_ANSWERED_WITH_OBJECT = frozenset((("", "pods"), ("", "namespaces"), ("", "serviceaccounts"), ("", "services"),
+_ANSWERED_WITH_OBJECT = frozenset((("", "pods"), ("", "namespaces"), ("", "serviceaccounts"),
+                                   ("", "services"),
                                    ("", "resourcequotas"), ("", "persistentvolumeclaims")))
 
 
@@ -29,7 +30,8 @@ def options_of(request, kinds):
     for name in ("propagationPolicy", "gracePeriodSeconds"):
         value = request.parameter(name)
         if value and options.get(name) is None:
-            options[name] = int(value) if name == "gracePeriodSeconds" and value.lstrip("-").isdigit() else value
+            options[name] = int(value) if name == "gracePeriodSeconds" and value.lstrip(
+                "-").isdigit() else value
     if request.query.get("dryRun"):
         options["dryRun"] = ["All"]
     if options.get("propagationPolicy") not in (None, "Background", "Foreground", "Orphan"):
@@ -164,8 +166,10 @@ class Remover:
         metadata = stored.object["metadata"]
         if preconditions.get("uid") and preconditions["uid"] != metadata["uid"]:
             raise statuses.precondition(kind, stored.name, "UID", preconditions["uid"], metadata["uid"])
-        if preconditions.get("resourceVersion") and preconditions["resourceVersion"] != metadata["resourceVersion"]:
-            raise statuses.precondition(kind, stored.name, "ResourceVersion", preconditions["resourceVersion"],
+        if preconditions.get(
+            "resourceVersion") and preconditions["resourceVersion"] != metadata["resourceVersion"]:
+            raise statuses.precondition(kind, stored.name, "ResourceVersion",
+                                        preconditions["resourceVersion"],
                                         metadata["resourceVersion"])
 
     def _admit(self, write, stored, options):

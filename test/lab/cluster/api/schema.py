@@ -4,6 +4,7 @@ import copy
 import re
 
 from lab.cluster.api import fields
+from lab.cluster.api.decoding import is_integer
 from lab.cluster.api.statuses import quoted
 
 _META = ("apiVersion", "kind", "metadata")
@@ -51,7 +52,8 @@ def prune(value, schema, path, unknown, root=False):
     """A copy without the fields that the schema does not know; their names go to `unknown`."""
     if isinstance(value, dict):
         if schema.get("x-kubernetes-embedded-resource"):
-            schema = dict(schema, properties={**(schema.get("properties") or {}), "apiVersion": {"type": "string"},
+            schema = dict(schema,
+                          properties={**(schema.get("properties") or {}), "apiVersion": {"type": "string"},
                                               "kind": {"type": "string"}, "metadata": _FREE})
         properties = schema.get("properties") or {}
         extra = schema.get("additionalProperties")
@@ -86,9 +88,11 @@ def default(value, schema):
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         for name, inside in properties.items():
-            if "default" in inside and (name not in value or value[name] is None and not inside.get("nullable")):
+            if "default" in inside and (name not in value or value[name] is None
+                                        and not inside.get("nullable")):
                 value[name] = copy.deepcopy(inside["default"])
-            elif name in value and value[name] is None and not inside.get("nullable") and "default" not in inside:
+            elif name in value and value[name] is None and not inside.get(
+                "nullable") and "default" not in inside:
                 continue
             if name in value:
                 default(value[name], inside)
@@ -130,7 +134,7 @@ def validate(value, schema, path, causes, root=False):
 
 def _is(value, kind):
     if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool) or isinstance(value, float) and value.is_integer()
+        return is_integer(value)
     if kind == "number":
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return {"string": str, "boolean": bool, "object": dict, "array": list}[kind] is type(value)
@@ -138,7 +142,8 @@ def _is(value, kind):
 
 def _wrong_type(path, value, kind, causes):
     found = "null" if value is None else _NAMES[type(value)]
-    causes.add("FieldValueTypeInvalid", path, f"Invalid value: {quoted(found)}: {path} in body must be of type {kind}: "
+    causes.add("FieldValueTypeInvalid", path,
+               f"Invalid value: {quoted(found)}: {path} in body must be of type {kind}: "
                f"{quoted(found)}")
 
 
@@ -170,7 +175,8 @@ def _object(value, schema, path, causes, root):
 
 def _array(value, schema, path, causes):
     if "maxItems" in schema and len(value) > schema["maxItems"]:
-        causes.add("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {schema['maxItems']} items")
+        causes.add("FieldValueTooMany", path,
+                   f"Too many: {len(value)}: must have at most {schema['maxItems']} items")
     if "minItems" in schema and len(value) < schema["minItems"]:
         _bad(causes, path, len(value), f"should have at least {schema['minItems']} items")
     for index, entry in enumerate(value):

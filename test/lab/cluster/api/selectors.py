@@ -115,7 +115,8 @@ class FieldSelector:
         if name not in _FIELDS.get((kind.group, kind.resource), ()):
             if (kind.group, kind.resource) in _FIELDS:
                 raise bad_request(f"field label not supported: {name}")
-            raise bad_request(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+            raise bad_request(
+                f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 
     def matches(self, obj):
         for path, negated, wanted in self.requirements:

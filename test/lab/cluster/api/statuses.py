@@ -23,7 +23,8 @@ def unknown_resource():
 
 
 def already_exists(kind, name):
-    return StatusError(409, "AlreadyExists", f'{kind.qualified} "{name}" already exists', _details(kind, name))
+    return StatusError(409, "AlreadyExists", f'{kind.qualified} "{name}" already exists',
+                       _details(kind, name))
 
 
 def conflict(kind, name, why=None):
@@ -35,8 +36,8 @@ def conflict(kind, name, why=None):
 def precondition(kind, name, what, wanted, recorded):
     return StatusError(
         409, "Conflict",
-        f'Operation cannot be fulfilled on {kind.kind} "{name}": the {what} in the precondition ({wanted}) does not '
-        f"match the {what} in record ({recorded}). The object might have been "
+        f'Operation cannot be fulfilled on {kind.kind} "{name}": the {what} in the precondition ({wanted}) '
+        f"does not match the {what} in record ({recorded}). The object might have been "
         + ("deleted and then recreated" if what == "UID" else "modified"),
         {"name": name, "kind": kind.kind})
 
@@ -52,11 +53,13 @@ def forbidden(kind, name, why, causes=None):
 
 
 def method_not_allowed():
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+    return StatusError(405, "MethodNotAllowed",
+                       "the server does not allow this method on the requested resource", {})
 
 
 def unsupported_media_type(accepted):
-    return StatusError(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media "
+    return StatusError(415, "UnsupportedMediaType",
+                       "the body of the request was in an unknown format - accepted media "
                        "types include: " + ", ".join(accepted))
 
 
@@ -75,7 +78,8 @@ def expired(message, metadata=None):
 
 def future_version(wanted, current):
     return StatusError(504, "Timeout", f"Timeout: Too large resource version: {wanted}, current: {current}",
-                       {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                       {"causes": [{"reason": "ResourceVersionTooLarge",
+                                    "message": "Too large resource version"}],
                         "retryAfterSeconds": 1}, retry_after=1)
 
 
@@ -96,7 +100,8 @@ class Causes:
 
     def unsupported(self, field, value, supported):
         names = ", ".join(quoted(name) for name in supported)
-        self.add("FieldValueNotSupported", field, f"Unsupported value: {quoted(value)}: supported values: {names}")
+        self.add("FieldValueNotSupported", field,
+                 f"Unsupported value: {quoted(value)}: supported values: {names}")
 
     def forbidden(self, field, detail):
         self.add("FieldValueForbidden", field, f"Forbidden: {detail}")

@@ -1,4 +1,4 @@
-"""What is stored: objects by resource, namespace and name, one resourceVersion for all, and a bounded history.
+"""What is stored: objects by resource, namespace and name, one version for all, and a bounded history.
 
 An object that is stored is never changed: a write stores another one. So readers and watches share
 objects, and their JSON, without copies. The state is kept in a journal, a line per write, so that it

@@ -50,7 +50,8 @@ def _set_scale(server, write):
     else:
         patch = decoding.from_json(request.body).object
         try:
-            scale = patches.apply_json_patch(scale, patch) if isinstance(patch, list) else patches.merge(scale, patch)
+            change = patches.apply_json_patch if isinstance(patch, list) else patches.merge
+            scale = change(scale, patch)
         except patches.PatchFailed as error:
             raise StatusError(422, "Invalid", str(error), {}) from None
     replicas = (scale.get("spec") or {}).get("replicas", 0)
@@ -83,15 +84,18 @@ def _bind(server, write):
 
     def bind(pod):
         if pod["metadata"].get("deletionTimestamp"):
-            raise statuses.conflict(write.kind, write.name, f"pod {write.name} is being deleted, cannot be assigned to "
+            raise statuses.conflict(write.kind, write.name,
+                                    f"pod {write.name} is being deleted, cannot be assigned to "
                                     "a host")
         if pod["spec"].get("nodeName"):
             raise statuses.conflict(write.kind, write.name, f"pod {write.name} is already assigned to node "
                                     f'"{pod["spec"]["nodeName"]}"')
         pod["spec"]["nodeName"] = node
         builtin.label_topology(server.store, pod)
-        conditions = [entry for entry in pod["status"].get("conditions") or [] if entry["type"] != "PodScheduled"]
-        pod["status"]["conditions"] = conditions + [{"type": "PodScheduled", "status": "True", "lastProbeTime": None,
+        conditions = [entry for entry in pod["status"].get("conditions") or []
+                      if entry["type"] != "PodScheduled"]
+        pod["status"]["conditions"] = conditions + [{"type": "PodScheduled", "status": "True",
+                                                     "lastProbeTime": None,
                                                      "lastTransitionTime": now()}]
     _stored(server, write)
     if not write.dry_run:
@@ -108,7 +112,8 @@ def _evict(server, write):
         selector = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
         if selector and all(labels.get(key) == value for key, value in selector.items()) and \
                 not (budget.get("status") or {}).get("disruptionsAllowed", 0):
-            raise StatusError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.",
+            raise StatusError(429, "TooManyRequests",
+                              "Cannot evict pod as it would violate the pod's disruption budget.",
                               {"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget "
                                            f"{budget['metadata']['name']} does not allow it now"}]})
     server.remover.delete(write, dict(eviction.get("deleteOptions") or {}))

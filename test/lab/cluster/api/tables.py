@@ -3,11 +3,7 @@
 import calendar
 import time
 
-NAME_DESCRIPTION = ("Name must be unique within a namespace. Is required when creating resources, although some "
-                    "resources may allow a client to request the generation of an appropriate name "
-                    "automatically. Name is primarily intended for creation idempotence and configuration "
-                    "definition. Cannot be updated. More info: "
-                    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names")
+NAME_DESCRIPTION = "The name, unique among objects of this kind in a namespace."
 
 
 class Table:
@@ -70,7 +66,8 @@ def _columns(text):
     for word in text.split():
         name, _, kind = word.lstrip("*").partition(":")
         form, description = ("name", NAME_DESCRIPTION) if name == "Name" else ("", "")
-        columns.append((name.replace("_", " "), kind or "string", form, int(word.startswith("*")), description))
+        columns.append((name.replace("_", " "), kind or "string", form, int(word.startswith("*")),
+                        description))
     return columns
 
 
@@ -104,7 +101,8 @@ def selector_text(selector):
     for expression in selector.get("matchExpressions") or []:
         operator = expression["operator"]
         values = ",".join(expression.get("values") or [])
-        terms.append({"In": f"{expression['key']} in ({values})", "NotIn": f"{expression['key']} notin ({values})",
+        terms.append({"In": f"{expression['key']} in ({values})",
+                      "NotIn": f"{expression['key']} notin ({values})",
                       "Exists": expression["key"]}.get(operator, f"!{expression['key']}"))
     return ",".join(terms) or "<none>"
 
@@ -183,7 +181,8 @@ def _deployment(obj):
 
 def _replica_set(obj):
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    return [_name(obj), spec.get("replicas", 0), status.get("replicas", 0), status.get("readyReplicas", 0), _age(obj),
+    return [_name(obj), spec.get("replicas", 0), status.get("replicas", 0), status.get("readyReplicas", 0),
+            _age(obj),
             *_containers(spec.get("template", {})), selector_text(spec.get("selector"))]
 
 
@@ -197,13 +196,15 @@ def _daemon_set(obj):
     spec, status = obj.get("spec", {}), obj.get("status", {})
     nodes = selector_text({"matchLabels": spec.get("template", {}).get("spec", {}).get("nodeSelector")})
     return [_name(obj), status.get("desiredNumberScheduled", 0), status.get("currentNumberScheduled", 0),
-            status.get("numberReady", 0), status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0),
+            status.get("numberReady", 0), status.get("updatedNumberScheduled", 0),
+            status.get("numberAvailable", 0),
             nodes, _age(obj), *_containers(spec.get("template", {})), selector_text(spec.get("selector"))]
 
 
 def _job(obj):
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    state = next((name for name in ("Failed", "Complete", "Suspended") if _condition(obj, name) == "True"), "Running")
+    state = next((name for name in ("Failed", "Complete", "Suspended") if _condition(obj, name) == "True"),
+                 "Running")
     took = ""
     if status.get("startTime"):
         end = status.get("completionTime")
@@ -230,7 +231,8 @@ def _service(obj):
         external = spec.get("externalName", "")
     ports = ",".join(f"{port['port']}:{port['nodePort']}/{port.get('protocol')}" if port.get("nodePort") else
                      f"{port['port']}/{port.get('protocol')}" for port in spec.get("ports") or [])
-    return [_name(obj), spec.get("type"), spec.get("clusterIP") or "<none>", external, ports or "<none>", _age(obj),
+    return [_name(obj), spec.get("type"), spec.get("clusterIP") or "<none>", external, ports or "<none>",
+            _age(obj),
             selector_text({"matchLabels": spec.get("selector")})]
 
 
@@ -266,11 +268,13 @@ def _node(obj):
     if obj.get("spec", {}).get("unschedulable"):
         status += ",SchedulingDisabled"
     prefix = "node-role.kubernetes.io/"
-    roles = sorted(key.removeprefix(prefix) for key in obj["metadata"].get("labels") or {} if key.startswith(prefix))
+    roles = sorted(key.removeprefix(prefix) for key in obj["metadata"].get("labels") or {}
+                   if key.startswith(prefix))
     info = obj.get("status", {}).get("nodeInfo", {})
     addresses = {entry["type"]: entry["address"] for entry in obj.get("status", {}).get("addresses") or []}
     return [_name(obj), status, ",".join(roles) or "<none>", _age(obj), info.get("kubeletVersion", ""),
-            addresses.get("InternalIP", "<none>"), addresses.get("ExternalIP", "<none>"), info.get("osImage", "<unknown>"),
+            addresses.get("InternalIP", "<none>"), addresses.get("ExternalIP", "<none>"),
+            info.get("osImage", "<unknown>"),
             info.get("kernelVersion", "<unknown>"), info.get("containerRuntimeVersion", "<unknown>")]
 
 
@@ -282,7 +286,8 @@ def _disruption_budget(obj):
 
 def _binding(obj):
     subjects = {kind: [subject["name"] if kind != "ServiceAccount" else
-                       f"{subject.get('namespace')}/{subject['name']}" for subject in obj.get("subjects") or []
+                       f"{subject.get('namespace')}/{subject['name']}" for subject in obj.get("subjects")
+                       or []
                        if subject["kind"] == kind] for kind in ("User", "Group", "ServiceAccount")}
     role = obj.get("roleRef", {})
     return [_name(obj), f"{role.get('kind')}/{role.get('name')}", _age(obj)] + \
@@ -294,8 +299,9 @@ def _webhooks(obj):
 
 
 _DEFAULT = Table([("Name", "string", "name", 0, NAME_DESCRIPTION),
-                  ("Created At", "date", "", 0, "CreationTimestamp is a timestamp representing the server time "
-                   "when this object was created.")], _default)
+                  ("Created At", "date", "", 0,
+                   "When the object was created, "
+                   "by the server's clock.")], _default)
 
 _TEMPLATE = "*Containers *Images *Selector"
 _TABLES = {
@@ -317,7 +323,8 @@ _TABLES = {
          "Last_Seen Type Reason Object *Subobject *Source Message *First_Seen *Count *Name", _event),
         ("", "nodes", "Name Status Roles Age Version *Internal-IP *External-IP *OS-Image *Kernel-Version "
          "*Container-Runtime", _node),
-        ("apps", "deployments", f"Name Ready Up-to-date:integer Available:integer Age {_TEMPLATE}", _deployment),
+        ("apps", "deployments", f"Name Ready Up-to-date:integer Available:integer Age {_TEMPLATE}",
+         _deployment),
         ("apps", "replicasets", f"Name Desired:integer Current:integer Ready:integer Age {_TEMPLATE}",
          _replica_set),
         ("apps", "statefulsets", "Name Ready Age *Containers *Images", _stateful_set),
@@ -333,9 +340,12 @@ _TABLES = {
         ("coordination.k8s.io", "leases", "Name Holder Age",
          lambda obj: [_name(obj), obj.get("spec", {}).get("holderIdentity", ""), _age(obj)]),
         ("discovery.k8s.io", "endpointslices", "Name AddressType Ports Endpoints Age", _slice),
-        ("rbac.authorization.k8s.io", "rolebindings", "Name Role Age *Users *Groups *ServiceAccounts", _binding),
+        ("rbac.authorization.k8s.io", "rolebindings", "Name Role Age *Users *Groups *ServiceAccounts",
+         _binding),
         ("rbac.authorization.k8s.io", "clusterrolebindings", "Name Role Age *Users *Groups *ServiceAccounts",
          _binding),
-        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "Name Webhooks:integer Age", _webhooks),
-        ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "Name Webhooks:integer Age", _webhooks),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "Name Webhooks:integer Age",
+         _webhooks),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "Name Webhooks:integer Age",
+         _webhooks),
     )}

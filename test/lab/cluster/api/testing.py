@@ -43,7 +43,8 @@ class Instance:
         self.port = self._socket.getsockname()[1]
         bootstrap.fill(self.store, "10.96.0.1", 6443, None)
         self.server = ApiServer(self.store, Settings(**settings))
-        Server(authority.server_context(["127.0.0.1"]), self.server.handle, self.server.refuse).listen(self._socket)
+        Server(authority.server_context(["127.0.0.1"]), self.server.handle,
+               self.server.refuse).listen(self._socket)
         self.server.start(AllowAll())
         self.context = ssl.create_default_context(cadata=authority.certificate_pem.decode())
         self.context.check_hostname = False
@@ -156,7 +157,8 @@ _VERSIONS = ("resourceVersion", "continue")
 def normal(value):
     """What must be the same in every run: without times, uids, versions and random names."""
     if isinstance(value, dict):
-        return {key: "VERSION" if key in _VERSIONS and entry else normal(entry) for key, entry in value.items()
+        return {key: "VERSION" if key in _VERSIONS and entry else normal(entry)
+                for key, entry in value.items()
                 if key != "description"}
     if isinstance(value, list):
         if value and isinstance(value[0], dict) and "fieldsType" in value[0]:
@@ -195,7 +197,8 @@ def fill_world(instance):
     instance.install_definitions()
     objects = []
     lists = recordings("list")
-    for name in ("namespaces", "pods", "services", "endpointslices", "secrets", "trafficsplits", "httproutegroups",
+    for name in ("namespaces", "pods", "services", "endpointslices", "secrets", "trafficsplits",
+                 "httproutegroups",
                  "traffictargets"):
         answer = lists[name]["response"]["body"]
         kind = answer["kind"].removesuffix("List")

@@ -12,18 +12,22 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
-_SUBDOMAIN_TEXT = ("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
-                   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
-                   "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
-_LABEL_TEXT = ("a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-               "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-               "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
-_DNS_1035_TEXT = ("a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-                  "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex "
-                  "used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
-_LABEL_VALUE_TEXT = ("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
-                     "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
-                     "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
+_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
+    "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
+_DNS_1035_TEXT = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+    "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+    "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
+_LABEL_VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
+    "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
 
 _MAX_DATA_BYTES = 1024 * 1024
 _MAX_ANNOTATION_BYTES = 256 * 1024
@@ -74,7 +78,8 @@ def _metadata(kind, metadata, causes):
 def _qualified(field, key, causes):
     prefix, slash, name = key.rpartition("/")
     if not _QUALIFIED.fullmatch(name) or len(name) > 63:
-        causes.invalid(field, key, "name part must consist of alphanumeric characters, '-', '_' or '.', and must start "
+        causes.invalid(field, key,
+                       "name part must consist of alphanumeric characters, '-', '_' or '.', and must start "
                        "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
                        "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
     elif slash and not _SUBDOMAIN.fullmatch(prefix):
@@ -91,7 +96,8 @@ def pod_spec(spec, path, causes):
         where = f"{path}.volumes[{index}]"
         _label(f"{where}.name", volume.get("name", ""), causes)
         if volume.get("name") in volumes:
-            causes.add("FieldValueDuplicate", f"{where}.name", f"Duplicate value: {statuses.quoted(volume['name'])}")
+            causes.add("FieldValueDuplicate", f"{where}.name",
+                       f"Duplicate value: {statuses.quoted(volume['name'])}")
         volumes.add(volume.get("name"))
         if len([name for name in volume if name != "name"]) > 1:
             causes.forbidden(where, "may not specify more than 1 volume type")
@@ -100,7 +106,8 @@ def pod_spec(spec, path, causes):
         for index, container in enumerate(spec.get(field) or []):
             _container(container, f"{path}.{field}[{index}]", names, volumes, causes)
     if spec.get("restartPolicy") not in ("Always", "OnFailure", "Never"):
-        causes.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), ("Always", "OnFailure", "Never"))
+        causes.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"),
+                           ("Always", "OnFailure", "Never"))
 
 
 def _label(field, value, causes):
@@ -133,7 +140,8 @@ def _container(container, path, names, volumes, causes):
                 causes.invalid(f"{where}.name", port_name, "must be no more than 15 characters"
                                if len(port_name) > 15 else "must be a valid port name")
             elif port_name in port_names:
-                causes.add("FieldValueDuplicate", f"{where}.name", f"Duplicate value: {statuses.quoted(port_name)}")
+                causes.add("FieldValueDuplicate", f"{where}.name",
+                           f"Duplicate value: {statuses.quoted(port_name)}")
             port_names.add(port_name)
     for index, mount in enumerate(container.get("volumeMounts") or []):
         if mount.get("name") not in volumes:
@@ -143,7 +151,8 @@ def _container(container, path, names, volumes, causes):
             causes.required(f"{path}.volumeMounts[{index}].mountPath")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         probe = container.get(name)
-        handlers = [key for key in ("exec", "httpGet", "tcpSocket", "grpc") if (probe or {}).get(key) is not None]
+        handlers = [key for key in ("exec", "httpGet", "tcpSocket", "grpc")
+                    if (probe or {}).get(key) is not None]
         if probe is not None and len(handlers) != 1:
             causes.add("FieldValueRequired" if not handlers else "FieldValueForbidden", f"{path}.{name}",
                        "Required value: must specify a handler type" if not handlers
@@ -157,7 +166,8 @@ def _pod(pod, old, causes):
     pod_spec(pod["spec"], "spec", causes)
 
 
-_MUTABLE_POD_FIELDS = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates",
+_MUTABLE_POD_FIELDS = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
+                       "schedulingGates",
                        "nodeName", "resources")
 
 
@@ -166,7 +176,8 @@ def _pod_update(pod, old, causes):
         spec = {name: value for name, value in spec.items() if name not in _MUTABLE_POD_FIELDS}
         for field in ("containers", "initContainers", "ephemeralContainers"):
             if spec.get(field):
-                spec[field] = [{name: value for name, value in container.items() if name not in ("image", "resources")}
+                spec[field] = [{name: value for name, value in container.items()
+                                if name not in ("image", "resources")}
                                for container in spec[field]]
         return spec
     if fixed(pod["spec"]) != fixed(old["spec"]):
@@ -179,7 +190,8 @@ def _pod_update(pod, old, causes):
 def _service(service, old, causes):
     spec = service["spec"]
     if spec.get("type") not in ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"):
-        causes.unsupported("spec.type", spec.get("type"), ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"))
+        causes.unsupported("spec.type", spec.get("type"),
+                           ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"))
     ports = spec.get("ports") or []
     if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
         causes.required("spec.ports")
@@ -189,7 +201,8 @@ def _service(service, old, causes):
         if len(ports) > 1 and not port.get("name"):
             causes.required(f"{where}.name")
         if port.get("name") and port["name"] in names:
-            causes.add("FieldValueDuplicate", f"{where}.name", f"Duplicate value: {statuses.quoted(port['name'])}")
+            causes.add("FieldValueDuplicate", f"{where}.name",
+                       f"Duplicate value: {statuses.quoted(port['name'])}")
         names.add(port.get("name"))
         if not 0 < (port.get("port") or 0) < 65536:
             causes.invalid(f"{where}.port", port.get("port", 0), "must be between 1 and 65535, inclusive")
@@ -235,7 +248,8 @@ def _job(obj, old, causes):
 def _cron_job(obj, old, causes):
     if not obj["spec"].get("schedule"):
         causes.required("spec.schedule")
-    pod_spec(obj["spec"]["jobTemplate"]["spec"]["template"]["spec"], "spec.jobTemplate.spec.template.spec", causes)
+    pod_spec(obj["spec"]["jobTemplate"]["spec"]["template"]["spec"], "spec.jobTemplate.spec.template.spec",
+             causes)
 
 
 def _data(obj, old, causes):
@@ -244,7 +258,8 @@ def _data(obj, old, causes):
         for key, value in (obj.get(field) or {}).items():
             total += len(value)
             if not _CONFIG_KEY.fullmatch(key) or len(key) > 253:
-                causes.invalid(f"{field}[{key}]", key, "a valid config key must consist of alphanumeric characters, "
+                causes.invalid(f"{field}[{key}]", key,
+                               "a valid config key must consist of alphanumeric characters, "
                                "'-', '_' or '.'")
     if total > _MAX_DATA_BYTES:
         causes.add("FieldValueTooLong", "[]" if obj["kind"] == "ConfigMap" else "data",
@@ -279,7 +294,8 @@ def _webhooks(obj, old, causes):
         if not name:
             causes.required(f"{where}.name")
         elif len(name.split(".")) < 3:
-            causes.invalid(f"{where}.name", name, "should be a domain with at least three segments separated by dots")
+            causes.invalid(f"{where}.name", name,
+                           "should be a domain with at least three segments separated by dots")
         if name in names:
             causes.add("FieldValueDuplicate", f"{where}.name", f"Duplicate value: {statuses.quoted(name)}")
         names.add(name)

@@ -78,7 +78,8 @@ class View:
         if self.kind.custom is not None:
             metadata = {"continue": metadata.get("continue", ""), **metadata}
             body = b",".join(map(self.bytes_of, items))
-            return self._encode(dump({"apiVersion": self.kind.api_version})[:-1] + b',"items":[' + body + b"]," +
+            head = dump({"apiVersion": self.kind.api_version})[:-1]
+            return self._encode(head + b',"items":[' + body + b"]," +
                                 dump({"kind": f"{self.kind.kind}List", "metadata": metadata})[1:])
         head = {"kind": f"{self.kind.kind}List", "apiVersion": self.kind.api_version, "metadata": metadata}
         if self.kind.stored_as is not None:
@@ -106,7 +107,8 @@ class View:
         elif self.form == "table":
             obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
                    "columnDefinitions": None, "rows": [{"cells": [], "object": {
-                       "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}}]}
+                       "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                       "metadata": metadata}}]}
         else:
             obj = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": metadata}
             if self.kind.custom is None:
@@ -143,7 +145,8 @@ class View:
     def _as_table_of(self, objects, metadata):
         columns = None if self._columns_sent else self._table.definitions()
         self._columns_sent = True
-        return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns,
+        return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                "columnDefinitions": columns,
                 "rows": [self._row(from_storage(self.kind, obj)) for obj in objects]}
 
     def _row(self, obj):

@@ -5,7 +5,8 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
-from lab.cluster.api import (builtin, decoding, defaults, last_applied, managed, patches, statuses, validation,
+from lab.cluster.api import (builtin, decoding, defaults, last_applied, managed, patches, statuses,
+                             validation,
                              views)
 from lab.cluster.api.fields import struct
 from lab.cluster.api.interfaces import Admission, Resource, StatusError
@@ -142,7 +143,8 @@ class Writer:
         obj = self._typed(write, decoding.object_of(body, write.kind), body.duplicates)
         name = obj["metadata"].get("name") or write.name
         if name != write.name:
-            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+            raise bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({write.name})")
         obj["metadata"]["name"] = name
         self._place(write, obj["metadata"])
         version = obj["metadata"].get("resourceVersion")
@@ -161,7 +163,8 @@ class Writer:
         body = decoding.from_json(data)
         if media == "application/strategic-merge-patch+json" and kind.custom is not None:
             raise statuses.unsupported_media_type(
-                ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"))
+                ("application/json-patch+json", "application/merge-patch+json",
+                 "application/apply-patch+yaml"))
         if media != "application/json-patch+json" and not isinstance(body.object, dict):
             raise bad_request("the patch is not an object")
 
@@ -174,7 +177,8 @@ class Writer:
                 else:
                     new = patches.strategic(old, body.object, kind.shape)
             except patches.PatchFailed:
-                raise StatusError(422, "Invalid", "the server rejected our request due to an error in our request",
+                raise StatusError(422, "Invalid",
+                                  "the server rejected our request due to an error in our request",
                                   {}) from None
             if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
                 raise bad_request("the patch makes the object something else")
@@ -199,8 +203,9 @@ class Writer:
             raise bad_request("metadata.managedFields must be nil")
         self._unknown(write, config, [])
         if metadata.get("name", write.name) != write.name:
-            raise bad_request(f"the name of the object ({metadata['name']}) does not match the name on the URL "
-                              f"({write.name})")
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL "
+                f"({write.name})")
         metadata["name"] = write.name
         self._place(write, metadata)
         for name in ("creationTimestamp", "uid"):
@@ -251,7 +256,8 @@ class Writer:
         kind, metadata, before = write.kind, new["metadata"], old["metadata"]
         version, uid = metadata.get("resourceVersion"), metadata.get("uid")
         if uid and uid != before["uid"]:
-            raise statuses.conflict(kind, write.name, f"Precondition failed: UID in precondition: {uid}, UID in "
+            raise statuses.conflict(kind, write.name,
+                                    f"Precondition failed: UID in precondition: {uid}, UID in "
                                     f"object meta: {before['uid']}")
         if version and version != before["resourceVersion"]:
             raise statuses.conflict(kind, write.name)
@@ -307,8 +313,9 @@ class Writer:
             return
         if write.validation == "Strict":
             kind = write.kind
-            raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict '
-                              f"decoding error: {', '.join(problems)}")
+            raise bad_request(
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict '
+                f"decoding error: {', '.join(problems)}")
         self._warn(write, problems)
 
     def _conformed(self, kind, obj, unknown=None, keep_version=True):
@@ -318,7 +325,8 @@ class Writer:
                 result = decoding.conform(obj, kind.shape, "", unknown)
             else:
                 result = kind.custom.prune(obj, unknown)
-                result["metadata"] = decoding.conform(obj.get("metadata"), struct("meta", "ObjectMeta"), "metadata",
+                result["metadata"] = decoding.conform(obj.get("metadata"), struct("meta", "ObjectMeta"),
+                                                      "metadata",
                                                       unknown)
         except decoding.WrongType as error:
             raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
@@ -333,7 +341,8 @@ class Writer:
         """The namespace of the URL and that of the object must be one."""
         namespace = metadata.get("namespace") or write.namespace
         if namespace != write.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request")
         if namespace:
             metadata["namespace"] = namespace
         else:
@@ -384,7 +393,8 @@ def _suffix():
 
 
 _METADATA_ORDER = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
-                   "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+                   "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels",
+                   "annotations",
                    "ownerReferences", "finalizers", "managedFields")
 
 
@@ -427,6 +437,7 @@ def _prepare_for_update(write, old, new):
 def _count_generation(kind, old, new):
     if not (kind.generation or kind.custom is not None):
         return
-    ignored = ("metadata", "status", "apiVersion", "kind") if kind.has_status else ("metadata", "apiVersion", "kind")
+    ignored = ("metadata", "status", "apiVersion", "kind") if kind.has_status else ("metadata", "apiVersion",
+                                                                                    "kind")
     if any(new.get(name) != old.get(name) for name in set(new) | set(old) if name not in ignored):
         new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
