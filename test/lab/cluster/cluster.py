@@ -179,6 +179,11 @@ class Cluster:
         registry.add_process(self.lab.id, self.api.pid)
         wait_for(self._api_answers, "the API server to answer", deadline=30)
 
+    def restart_node(self):
+        """As when the machine reboots: every pod's programs end at once, and are started again."""
+        self.node.kill()
+        self._start_node()
+
     def restart_api_server(self):
         """Ends it in order and starts it again."""
         self.api.stop()
@@ -191,6 +196,8 @@ class Cluster:
 
     def _start_node(self):
         ready = os.path.join(self._node_directory, "ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
         programs = [f"{name}={path}" for name, path in self._binaries.items() if name in PATHS]
         self.node = Process(
             # Not by `ip netns exec`, which would hide the namespaces that the node makes from everybody else.

@@ -327,6 +327,15 @@ spec:
         url = "http://db-1.db.default.svc.cluster.local:8080/echo"
         wait_for(lambda: json.loads(self.ask(url))["pod"] == "db-1", "the pod's own name")
 
+    def test_pods_come_back_after_a_reboot(self):
+        self.start_tea()
+        before = self.cluster.netns("client", "default")
+        self.cluster.restart_node()
+        wait_for(lambda: self.cluster.netns("client", "default") == before and
+                 self.cluster.exec("client", "default", ["true"]).returncode == 0, "the client")
+        self.cluster.wait_for_pod("client")
+        wait_for(lambda: self.ask() == "one", "an answer", deadline=20)
+
     def test_nothing_is_lost_while_the_api_server_is_away(self):
         self.start_tea()
         self.cluster.api_down()

@@ -53,8 +53,7 @@ def main():
     arguments = parse_arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if arguments.verbose else logging.INFO,
                         format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
-    for directory in (os.path.join(arguments.directory, "pods"), arguments.log_dir):
-        os.makedirs(directory, exist_ok=True)
+    os.makedirs(arguments.log_dir, exist_ok=True)
     credentials = Credentials(arguments.kubeconfig, arguments.server)
     client = Client(credentials)
     informers = Informers(client)
@@ -69,6 +68,7 @@ def main():
     reconcilers = [controller.reconciler for controller in controllers_of(context)]
     reconcilers += [*kubelet.reconcilers(), proxy.reconciler]
 
+    kubelet.sweep()
     proxy.prepare()
     register(kubelet)
     events.start()
@@ -83,9 +83,8 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
-    kubelet.stop()
     logging.info("stopped")
-    # Whatever threads still do ends with the lab's namespaces.
+    # Pods run on: they end with the lab's namespaces, or when a node starts anew.
     os._exit(0)
 
 

@@ -1,8 +1,11 @@
 """The kubelet: runs the pods that are bound to the node, and tells the API server how they are."""
 
 import logging
+import os
+import shutil
 import threading
 
+from lab import shell
 from lab.cluster.node import layout
 from lab.cluster.node.client import ApiError, Unavailable
 from lab.cluster.node.kubelet.hosts import Hosts
@@ -11,6 +14,7 @@ from lab.cluster.node.kubelet.pod_run import PodRun
 from lab.cluster.node.kubelet.status import status_of
 from lab.cluster.node.objects import deleting, finished, key_of, merge_patch, now, split_key
 from lab.cluster.node.work import Reconciler
+from lab.namespace import remove_namespace
 
 _STATUS_RETRY_SECONDS = 0.5
 
@@ -48,12 +52,16 @@ class Kubelet:
     def services_of(self, name_space):
         return self.informers["services"].list(name_space)
 
-    def stop(self):
-        """Ends every pod on this machine, without telling the API server."""
-        with self._lock:
-            runs = list(self._runs.values())
-        for run in runs:
-            run.end(0)
+    def sweep(self):
+        """Takes away what an earlier node of this lab has left: its pods start anew, as after a reboot."""
+        prefix = f"weft-{self.lab_id}-"
+        for line in shell.run(["ip", "netns", "list"], check=False).stdout.splitlines():
+            name = line.split()[0]
+            # A pod's has its namespace and its name in it, with a dot between; the node's own has none.
+            if name.startswith(prefix) and "." in name:
+                remove_namespace(name)
+        shutil.rmtree(os.path.join(self.directory, "pods"), ignore_errors=True)
+        os.makedirs(os.path.join(self.directory, "pods"))
 
     def register(self):
         """Makes the Node, ready, or brings an earlier one up to date."""
