@@ -135,6 +135,7 @@ class WebhookClient:
     def _connect(self, target, deadline):
         if not target.addresses:
             raise CallFailed(f"dial tcp {target.shown_address}: connect: connection refused")
+        context = _context(target.ca_bundle)
         remaining = max(0.001, deadline - time.monotonic())
         try:
             address = random.choice(target.addresses)
@@ -148,7 +149,6 @@ class WebhookClient:
                              f"{(error.strerror or str(error)).lower()}") from error
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.settimeout(max(0.001, deadline - time.monotonic()))
-        context = _context(target.ca_bundle)
         try:
             secure = context.wrap_socket(plain, server_hostname=target.server_name)
         except ssl.SSLCertVerificationError as error:
