@@ -2,6 +2,7 @@
 #include <grpc/support/log.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -11,6 +12,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/kubernetes/cancellation.h"
 #include "base/kubernetes/client.h"
 #include "base/kubernetes/status.h"
@@ -45,6 +47,7 @@ struct Options {
   std::string kubeconfig;
   std::string listen = "[::]:8443";
   std::string http_listen = "[::]:8080";
+  absl::Duration drain_delay = absl::Seconds(5);
   std::string log_level = "info";
 };
 
@@ -93,6 +96,20 @@ void Declare(CLI::App& app, Options& options) {
                  "Plain HTTP: /metrics, /healthz/ready, /healthz/live")
       ->type_name("ADDR:PORT")
       ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--drain-delay",
+         [&options](const std::string& text) {
+           absl::Duration parsed;
+           if (!absl::ParseDuration(text, &parsed) || parsed < absl::ZeroDuration() ||
+               parsed > absl::Minutes(5)) {
+             throw CLI::ValidationError(
+                 "--drain-delay", absl::StrCat("\"", text, "\" is not a duration from 0s to 5m"));
+           }
+           options.drain_delay = parsed;
+         },
+         "After SIGTERM, how long to keep answering while API servers learn that this pod goes")
+      ->type_name("DURATION")
+      ->default_str(absl::FormatDuration(options.drain_delay));
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
@@ -136,6 +153,17 @@ webhook::ServiceLookup LookUpServices(kubernetes::Client& client) {
     }
     return std::move(response->body);
   };
+}
+
+// Waits for SIGTERM or SIGINT, then is no longer ready, and ends after the delay or at a second
+// signal.
+void AwaitEnd(const sigset_t& signals, absl::Duration drain_delay, std::atomic<bool>& draining) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  WEFT_LOG_INFO("draining for {}", absl::FormatDuration(drain_delay));
+  draining = true;
+  const timespec patience = absl::ToTimespec(drain_delay);
+  sigtimedwait(&signals, nullptr, &patience);
 }
 
 // SIGTERM and SIGINT are taken by whoever waits for them; called before there are threads.
@@ -186,9 +214,11 @@ absl::Status Run(Options options) {
       [&](const webhook::Review& review) { return mutator.Decide(review); },
       [&](const webhook::Review& review) { return validator.Decide(review); }, metrics);
   if (!https.ok()) return https.status();
+  std::atomic<bool> draining = false;
   absl::StatusOr<std::unique_ptr<webhook::Server>> http = webhook::Server::StartHealth(
       options.http_listen,
       [&]() -> std::string {
+        if (draining) return "draining";
         if (!identity.Usable()) return "there is no serving certificate yet";
         if (!namespaces.Settled()) return "the namespaces are not known yet";
         if (!ca_bundle.Written()) return "caBundle is not written yet";
@@ -198,9 +228,7 @@ absl::Status Run(Options options) {
   if (!http.ok()) return http.status();
   WEFT_LOG_INFO("weft-injector {} as {}, HTTPS on port {}, HTTP on port {}", kVersion,
                 options.workload, (*https)->port(), (*http)->port());
-  int signal = 0;
-  sigwait(&signals, &signal);
-  WEFT_LOG_INFO("ending");
+  AwaitEnd(signals, options.drain_delay, draining);
   return absl::OkStatus();
 }
 

@@ -143,6 +143,7 @@ class ProgramsTest : public ::testing::Test {
         "--workload=weft-system/weft-injector-0",
         "--listen=127.0.0.1:0",
         "--http-listen=127.0.0.1:0",
+        "--drain-delay=0s",
         absl::StrCat("--kubeconfig=", Path("kubeconfig")),
         absl::StrCat("--settings=", Path("settings.yaml")),
         absl::StrCat("--trust-bundle=", Path("root.pem")),
