@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import tempfile
+import unittest
 
 import yaml
 
@@ -217,3 +218,20 @@ def fill_world(instance):
     instance.load([obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) not in existing])
     for name in ("default", "web"):
         instance.create("/api/v1/namespaces/shop/serviceaccounts", {"metadata": {"name": name}})
+
+
+class InstanceTestCase(unittest.TestCase):
+    """Tests that have servers of their own."""
+
+    def instance(self, **settings):
+        instance = Instance(**settings)
+        self.addCleanup(instance.close)
+        return instance
+
+    def names(self, answer):
+        return [item["metadata"]["name"] for item in answer["items"]]
+
+    def get(self, instance, path, code=200):
+        got, _, answer = instance.request("GET", path)
+        self.assertEqual(got, code, answer)
+        return answer

@@ -5,9 +5,8 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
-from lab.cluster.api import (builtin, decoding, defaults, last_applied, managed, patches, statuses,
-                             validation,
-                             views)
+from lab.cluster.api import (builtin, decoding, defaults, last_applied, managed, patches, preparation,
+                             statuses, validation, views)
 from lab.cluster.api.fields import struct
 from lab.cluster.api.interfaces import Admission, Resource, StatusError
 from lab.cluster.api.statuses import bad_request
@@ -21,9 +20,6 @@ _CONDITIONAL = frozenset((("coordination.k8s.io", "leases"), ("policy", "poddisr
                           ("apiextensions.k8s.io", "customresourcedefinitions"),
                           ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
                           ("admissionregistration.k8s.io", "validatingwebhookconfigurations")))
-
-# metadata that the server alone decides.
-_SERVER_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 @dataclass
@@ -94,7 +90,7 @@ class Writer:
         write.name = metadata.get("name") or ""
         builtin.check_namespace(self._store, write)
         obj = defaults.apply(kind, obj)
-        for name in _SERVER_METADATA + ("resourceVersion", "generation"):
+        for name in preparation.SERVER_METADATA + ("resourceVersion", "generation"):
             metadata.pop(name, None)
         metadata["managedFields"] = managed.track_update(None, obj, kind, write.manager, write.subresource)
         return self._admit_and_create(write, obj)
@@ -116,7 +112,7 @@ class Writer:
             if kind.generation or kind.custom is not None:
                 metadata["generation"] = 1
             builtin.prepare_for_create(kind, settled)
-            settled["metadata"] = _ordered_metadata(metadata)
+            settled["metadata"] = preparation.ordered_metadata(metadata)
             validation.check(kind, settled, None)
             return settled
 
@@ -262,7 +258,7 @@ class Writer:
         if version and version != before["resourceVersion"]:
             raise statuses.conflict(kind, write.name)
         new = defaults.apply(kind, new)
-        new = _prepare_for_update(write, old, new)
+        new = preparation.for_update(write, old, new)
         if not tracked:
             new["metadata"]["managedFields"] = managed.track_update(old, new, kind, write.manager,
                                                                      write.subresource)
@@ -272,10 +268,10 @@ class Writer:
             if admitted is not new:
                 settled = self._conformed(kind, admitted)
                 settled["metadata"]["managedFields"] = admitted["metadata"].get("managedFields")
-            settled = _prepare_for_update(write, old, settled)
-            _count_generation(kind, old, settled)
+            settled = preparation.for_update(write, old, settled)
+            preparation.count_generation(kind, old, settled)
             builtin.prepare_for_update(kind, old, settled)
-            settled["metadata"] = _ordered_metadata(settled["metadata"])
+            settled["metadata"] = preparation.ordered_metadata(settled["metadata"])
             validation.check(kind, settled, old)
             return settled
 
@@ -390,54 +386,3 @@ def _path_of(obj, name):
 
 def _suffix():
     return "".join(random.choices(_SUFFIX, k=5))
-
-
-_METADATA_ORDER = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation",
-                   "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels",
-                   "annotations",
-                   "ownerReferences", "finalizers", "managedFields")
-
-
-def _ordered_metadata(metadata):
-    return {name: metadata[name] for name in _METADATA_ORDER
-            if name in metadata and metadata[name] not in (None, {}, [], "")}
-
-
-def _prepare_for_update(write, old, new):
-    """What an update of this path may change; everything else stays as it is."""
-    kind, before = write.kind, old["metadata"]
-    if write.subresource == "status":
-        result = dict(old)
-        if "status" in new:
-            result["status"] = new["status"]
-        metadata = dict(before)
-        metadata["managedFields"] = new["metadata"].get("managedFields", before.get("managedFields"))
-        if kind.custom is None and kind.resource in ("pods", "nodes", "namespaces"):
-            for name in ("labels", "annotations"):
-                if new["metadata"].get(name) is not None:
-                    metadata[name] = new["metadata"][name]
-        result["metadata"] = metadata
-        return result
-    result = dict(new)
-    metadata = dict(new["metadata"])
-    for name in _SERVER_METADATA + ("generation", "generateName"):
-        if name in before:
-            metadata[name] = before[name]
-        else:
-            metadata.pop(name, None)
-    result["metadata"] = metadata
-    if kind.has_status:
-        if "status" in old:
-            result["status"] = old["status"]
-        else:
-            result.pop("status", None)
-    return result
-
-
-def _count_generation(kind, old, new):
-    if not (kind.generation or kind.custom is not None):
-        return
-    ignored = ("metadata", "status", "apiVersion", "kind") if kind.has_status else ("metadata", "apiVersion",
-                                                                                    "kind")
-    if any(new.get(name) != old.get(name) for name in set(new) | set(old) if name not in ignored):
-        new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
