@@ -63,14 +63,14 @@ x509::PrivateKey NewKeyForTest(KeyKind kind) {
 }
 
 CaForTest NewCaForTest(const CaForTest* issuer, const CaOptionsForTest& options) {
-  static std::atomic<int64_t> serial{1};
+  static std::atomic<uint64_t> serial{1};
   x509::PrivateKey key = NewKeyForTest(options.key);
   bssl::UniquePtr<X509> certificate(X509_new());
   X509* const made = certificate.get();
   X509* const signer = issuer == nullptr ? made : issuer->certificate.get();
   X509_NAME* const name = X509_get_subject_name(made);
   Must(X509_set_version(made, X509_VERSION_3) &&
-       ASN1_INTEGER_set_int64(X509_get_serialNumber(made), ++serial) &&
+       ASN1_INTEGER_set_uint64(X509_get_serialNumber(made), ++serial) &&
        ASN1_TIME_adj(X509_getm_notBefore(made), absl::ToTimeT(options.from), 0, 0) &&
        ASN1_TIME_adj(X509_getm_notAfter(made), absl::ToTimeT(options.from + options.lifetime), 0,
                      0) &&

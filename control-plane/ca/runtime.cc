@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Open(StateDirectory state, Opt
 absl::Status Runtime::OpenRoot(absl::Time now) {
   std::unique_ptr<StateStore> store;
   if (options_.client != nullptr) {
-    store = std::make_unique<SecretStateStore>(DataObjects(*options_.client, cancellation_),
+    store = std::make_unique<SecretStateStore>(DataObjects(CallOf(*options_.client, cancellation_)),
                                                options_.name_space, kCaSecret, kCaFile);
   } else {
     store = std::make_unique<FileStateStore>(state_, std::string(kCaFile), kMaxDocumentBytes);
@@ -113,7 +113,7 @@ absl::Status Runtime::OpenSupplied(absl::Time now) {
       std::make_unique<SuppliedFiles>(given.certificate, given.key, given.roots);
   if (!given.secret.empty()) {
     absl::StatusOr<std::unique_ptr<SuppliedSecret>> secret = SuppliedSecret::Create(
-        DataObjects(*options_.client, cancellation_), options_.name_space, given.secret);
+        DataObjects(CallOf(*options_.client, cancellation_)), options_.name_space, given.secret);
     if (!secret.ok()) return secret.status();
     source = *std::move(secret);
   }
@@ -133,7 +133,7 @@ absl::Status Runtime::OpenOperatorToken() {
   absl::StatusOr<std::string> token =
       options_.client == nullptr
           ? ReadOrCreateOperatorToken(state_)
-          : ReadOrCreateOperatorSecret(DataObjects(*options_.client, cancellation_),
+          : ReadOrCreateOperatorSecret(DataObjects(CallOf(*options_.client, cancellation_)),
                                        options_.name_space);
   if (!token.ok()) return token.status();
   operator_token_ = *std::move(token);
@@ -159,7 +159,7 @@ void Runtime::StartRotation() {
       .before_signing = nullptr,
       .board = nullptr};
   if (options_.client != nullptr) {
-    board_ = std::make_unique<ConfigMapBoard>(DataObjects(*options_.client, cancellation_),
+    board_ = std::make_unique<ConfigMapBoard>(DataObjects(CallOf(*options_.client, cancellation_)),
                                               options_.name_space);
     driver.board = board_.get();
     driver.before_signing = [this] {
@@ -184,7 +184,7 @@ absl::Status Runtime::Start(compile::Compiler& compiler, const discovery::Hub& h
   compiler.SetTrustBundle(BundleOf(trust_domain, *authority_->Current()));
   if (options_.client != nullptr) {
     publisher_ = std::make_unique<RootPublisher>(
-        DataObjects(*options_.client, cancellation_),
+        DataObjects(CallOf(*options_.client, cancellation_)),
         [this] {
           std::vector<std::string> namespaces = compiler_->MeshNamespaces();
           if (std::ranges::find(namespaces, options_.name_space) == namespaces.end()) {
@@ -193,7 +193,7 @@ absl::Status Runtime::Start(compile::Compiler& compiler, const discovery::Hub& h
           return namespaces;
         },
         RootPublisher::Options());
-    reviewer_ = std::make_unique<KubernetesTokenReviewer>(*options_.client);
+    reviewer_ = std::make_unique<KubernetesTokenReviewer>(CallOf(*options_.client, cancellation_));
   }
   CertificateService::Options issuing{
       .reviewer = reviewer_.get(),
@@ -252,9 +252,10 @@ void Runtime::Run() {
 }
 
 void Runtime::Round(absl::Time now) {
+  // First: a root does not sign before it is known to be published.
+  Publish(now);
   if (rotation_ != nullptr) rotation_->Tick(now);
   if (supplied_ != nullptr) supplied_->Refresh(now).IgnoreError();  // kept as its problem
-  Publish(now);
   Measure(now);
 }
 

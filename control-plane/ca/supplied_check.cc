@@ -23,9 +23,8 @@ std::string Date(absl::Time time) {
 }
 
 absl::Status CheckSigner(const x509::Certificate& signer, absl::Time now) {
-  if (!signer.IsCa()) return Wrong("tls.crt", "the first certificate is not a CA certificate");
-  if ((X509_get_key_usage(signer.get()) & KU_KEY_CERT_SIGN) == 0) {
-    return Wrong("tls.crt", "the first certificate's key usage does not allow it to sign others");
+  if (!signer.IsCa()) {
+    return Wrong("tls.crt", "the first certificate is not a CA certificate that may sign others");
   }
   if (now >= signer.NotAfter()) {
     return Wrong("tls.crt", absl::StrCat("the certificate expired at ", Date(signer.NotAfter())));
@@ -48,6 +47,29 @@ absl::Status CheckPurposes(const std::vector<x509::Certificate>& chain) {
                      "the extended key usage of a CA in the chain does not allow both server and "
                      "client authentication");
       }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// How many CAs may be below one. Peers that take a root for what it is do not ask its path length,
+// others do (RFC 5280 section 6.1 leaves it open).
+absl::Status CheckPathLengths(const Trust& trust) {
+  const std::vector<x509::Certificate>& chain = trust.intermediates;
+  const auto fits = [](const x509::Certificate& ca, size_t below) {
+    const long length = X509_get_pathlen(ca.get());
+    return length < 0 || static_cast<size_t>(length) >= below;
+  };
+  for (size_t i = 0; i < chain.size(); ++i) {
+    if (!fits(chain[i], i)) {
+      return Wrong("tls.crt", absl::StrCat("the path length of certificate ", i + 1,
+                                           " does not allow those before it"));
+    }
+  }
+  for (const x509::Certificate& root : trust.roots) {
+    if (!chain.empty() && X509_check_issued(root.get(), chain.back().get()) == X509_V_OK &&
+        !fits(root, chain.size())) {
+      return Wrong("ca.crt", "the root's path length does not allow the chain of tls.crt");
     }
   }
   return absl::OkStatus();
@@ -107,6 +129,7 @@ absl::StatusOr<Trust> CheckSupplied(const SuppliedPem& pem, std::string_view tru
     if (now < root.NotAfter()) trust.roots.push_back(std::move(root));
   }
   if (trust.roots.empty()) return Wrong("ca.crt", "every certificate in it has expired");
+  if (absl::Status fit = CheckPathLengths(trust); !fit.ok()) return fit;
   if (absl::Status accepted = CheckBySigning(trust, trust_domain, now); !accepted.ok()) {
     return accepted;
   }

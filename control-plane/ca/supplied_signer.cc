@@ -143,8 +143,7 @@ void SuppliedKeeper::Consider(Trust supplied, absl::Time now) {
   }
 }
 
-absl::Status SuppliedKeeper::Look(absl::Time now) {
-  absl::StatusOr<SuppliedPem> pem = source_->Read();
+absl::Status SuppliedKeeper::Take(const absl::StatusOr<SuppliedPem>& pem, absl::Time now) {
   if (!pem.ok()) return WithName(*source_, pem.status());
   absl::StatusOr<Trust> supplied = CheckSupplied(*pem, options_.authority.trust_domain, now);
   if (!supplied.ok()) return WithName(*source_, supplied.status());
@@ -153,8 +152,10 @@ absl::Status SuppliedKeeper::Look(absl::Time now) {
 }
 
 absl::Status SuppliedKeeper::Refresh(absl::Time now) {
+  // It may take its time, which nobody should wait for.
+  const absl::StatusOr<SuppliedPem> pem = source_->Read();
   absl::MutexLock lock(&mu_);
-  absl::Status looked = Look(now);
+  absl::Status looked = Take(pem, now);
   if (!looked.ok() && looked != problem_) {
     WEFT_LOG_ERROR("the supplied signing certificate cannot be used, the last one goes on: {}",
                    looked.ToString());

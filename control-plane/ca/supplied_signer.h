@@ -72,8 +72,8 @@ class SuppliedKeeper {
   const Authority& authority() const { return authority_; }
   std::string Name() const { return source_->Name(); }
 
-  // Looks at the source, and at what is due. What cannot be used leaves what there is in force.
-  // Thread-safe.
+  // Looks at the source, and at what is due. What cannot be used leaves what there is in force. To
+  // be called by one thread, about once a second.
   absl::Status Refresh(absl::Time now);
 
   // What is wrong with the source now. OK: nothing.
@@ -87,7 +87,8 @@ class SuppliedKeeper {
 
   SuppliedKeeper(std::unique_ptr<SuppliedSource> source, StateDirectory state, Options options,
                  Authority authority, Trust supplied);
-  absl::Status Look(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Take(const absl::StatusOr<SuppliedPem>& pem, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Consider(Trust supplied, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Makes the supplied one sign, with the roots that are leaving beside its own.
   absl::Status SignWith(Trust supplied, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

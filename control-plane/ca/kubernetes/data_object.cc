@@ -70,6 +70,12 @@ absl::StatusOr<DataObject> Read(Kind kind, const Json& json, std::string_view wh
 
 }  // namespace
 
+ApiCall CallOf(kubernetes::Client& client, const kubernetes::Cancellation& cancellation) {
+  return [&client, &cancellation](const kubernetes::Request& request) {
+    return client.Call(request, &cancellation);
+  };
+}
+
 std::string DataObjectName::ToString() const {
   return absl::StrCat(KindName(kind), " ", name_space, "/", name);
 }
@@ -79,7 +85,7 @@ absl::StatusOr<kubernetes::Response> DataObjects::Call(kubernetes::Request reque
                                                        std::string_view what) const {
   request.timeout = kTimeout;
   request.max_response_bytes = kMaxBytes;
-  absl::StatusOr<kubernetes::Response> response = client_.Call(request, &cancellation_);
+  absl::StatusOr<kubernetes::Response> response = call_(request);
   if (!response.ok()) {
     return absl::Status(response.status().code(),
                         absl::StrCat("cannot ", ToAbsl(verb), " ", ToAbsl(what), ": ",

@@ -2,10 +2,12 @@
 #ifndef WEFT_CONTROL_PLANE_CA_KUBERNETES_DATA_OBJECT_H_
 #define WEFT_CONTROL_PLANE_CA_KUBERNETES_DATA_OBJECT_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +16,13 @@
 #include "base/kubernetes/client.h"
 
 namespace weft::ca {
+
+// One exchange with an API server, as kubernetes::Client::Call. Thread-safe.
+using ApiCall =
+    std::function<absl::StatusOr<kubernetes::Response>(const kubernetes::Request& request)>;
+
+// That of a client; both must outlive it. `cancellation` ends every call.
+ApiCall CallOf(kubernetes::Client& client, const kubernetes::Cancellation& cancellation);
 
 // Which one: a plain value.
 struct DataObjectName {
@@ -35,9 +44,7 @@ struct DataObject {
 // Thread-safe. Statuses are those of kubernetes::StatusOf and of the client.
 class DataObjects {
  public:
-  // Both must outlive it; `cancellation` ends every call.
-  DataObjects(kubernetes::Client& client, const kubernetes::Cancellation& cancellation)
-      : client_(client), cancellation_(cancellation) {}
+  explicit DataObjects(ApiCall call) : call_(std::move(call)) {}
 
   absl::StatusOr<DataObject> Get(const DataObjectName& name) const;
 
@@ -62,8 +69,7 @@ class DataObjects {
   absl::StatusOr<kubernetes::Response> Call(kubernetes::Request request, std::string_view verb,
                                             std::string_view what) const;
 
-  kubernetes::Client& client_;
-  const kubernetes::Cancellation& cancellation_;
+  const ApiCall call_;
 };
 
 }  // namespace weft::ca

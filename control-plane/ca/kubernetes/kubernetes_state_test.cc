@@ -8,20 +8,19 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "control-plane/ca/kubernetes/api_for_test.h"
 #include "control-plane/ca/kubernetes/replica_board.h"
 #include "control-plane/ca/kubernetes/root_publisher.h"
 #include "control-plane/ca/kubernetes/secret_state_store.h"
 #include "control-plane/ca/kubernetes/supplied_secret.h"
 #include "control-plane/ca/root_keeper.h"
 #include "control-plane/ca/temporary_directory.h"
-#include "control-plane/kubernetes/objects_for_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace weft::ca {
 namespace {
 
-using cluster::ObjectsForTest;
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -39,21 +38,6 @@ std::string RootPath(const std::string& name_space) {
 
 class KubernetesStateTest : public ::testing::Test {
  protected:
-  KubernetesStateTest() {
-    server_.Intercept([this](const ObjectsForTest::Call& call) { return List(call); });
-  }
-
-  // What the objects do not know: lists over all namespaces.
-  std::optional<ObjectsForTest::Reply> List(const ObjectsForTest::Call& call) {
-    if (!absl::StartsWith(call.target, "/api/v1/configmaps?")) return std::nullopt;
-    json items = json::array();
-    for (const json& object : server_.GetAll("/api/v1/namespaces/")) {
-      if (object["metadata"]["name"] == "weft-root") items.push_back(object);
-    }
-    return ObjectsForTest::Reply{.code = 200,
-                                 .body = json{{"kind", "ConfigMapList"}, {"items", items}}.dump()};
-  }
-
   absl::StatusOr<std::unique_ptr<RootKeeper>> OpenKeeper() {
     return RootKeeper::Open(
         std::make_unique<SecretStateStore>(objects_, "mesh", kCaSecret, kCaFile), state_, {}, kNow);
@@ -66,10 +50,8 @@ class KubernetesStateTest : public ::testing::Test {
     return server_.Calls("POST", "").size() + server_.Calls("PATCH", "").size();
   }
 
-  ObjectsForTest server_;
-  const std::unique_ptr<kubernetes::Client> client_ = *kubernetes::Client::Create(server_.config());
-  const kubernetes::Cancellation cancellation_;
-  const DataObjects objects_{*client_, cancellation_};
+  ApiForTest server_;
+  const DataObjects objects_{server_.call()};
   const TemporaryDirectory directory_;
   const StateDirectory state_ = *StateDirectory::Open(directory_.path());
 };
@@ -101,8 +83,8 @@ TEST_F(KubernetesStateTest, AChangeByOneReplicaReachesTheOthersAndNoneIsLost) {
   ASSERT_TRUE(b->Refresh(kNow).ok());
   EXPECT_EQ(b->authority().RootsPem(), a->authority().RootsPem());
   // A writer that has not seen the latest version does not overwrite it.
-  server_.Intercept([&, raced = false](const ObjectsForTest::Call& call) mutable
-                        -> std::optional<ObjectsForTest::Reply> {
+  bool raced = false;
+  server_.Intercept([&](const kubernetes::Request& call) -> std::optional<ApiForTest::Answer> {
     if (call.method != "PATCH" || raced) return std::nullopt;
     raced = true;
     json secret = server_.Get(kCaPath);
@@ -142,14 +124,14 @@ TEST_F(KubernetesStateTest, ASecretThatCannotBeUsedIsNeverReplaced) {
 TEST_F(KubernetesStateTest, WhatHasBeenReadGoesOnWhileTheServerIsAwayOrTheSecretIsGone) {
   const auto keeper = *OpenKeeper();
   const std::vector<std::string> roots = keeper->authority().RootsPem();
-  server_.Refuse(503, "ServiceUnavailable");
+  server_.Intercept([](const auto&) { return absl::UnavailableError("away"); });
   EXPECT_EQ(keeper->Refresh(kNow).code(), absl::StatusCode::kUnavailable);
-  server_.Relent();
+  server_.Intercept(nullptr);
   server_.Remove(kCaPath);
   EXPECT_THAT(std::string(keeper->Refresh(kNow).message()), HasSubstr("vanished"));
   EXPECT_EQ(keeper->authority().RootsPem(), roots);
   EXPECT_TRUE(server_.Get(kCaPath).is_null()) << "nobody makes another root while it runs";
-  server_.Refuse(403, "Forbidden");
+  server_.Intercept([](const auto&) { return ApiForTest::Refusal(403, "Forbidden"); });
   EXPECT_EQ(OpenKeeper().status().code(), absl::StatusCode::kPermissionDenied);
 }
 
@@ -235,9 +217,9 @@ TEST_F(KubernetesStateTest, TheRootsArePublishedRepairedAndReplacedWhereTheyAreN
 TEST_F(KubernetesStateTest, ANamespaceThatRefusesIsLeftAloneForAWhileAndHoldsNobodyUp) {
   RootPublisher publisher(objects_, [] { return std::vector<std::string>{"closed", "shop"}; }, {});
   std::string words = "Forbidden";
-  server_.Intercept([&](const ObjectsForTest::Call& call) -> std::optional<ObjectsForTest::Reply> {
-    if (absl::StrContains(call.target, "/closed/")) return ObjectsForTest::Refusal(403, words);
-    return List(call);
+  server_.Intercept([&](const kubernetes::Request& call) -> std::optional<ApiForTest::Answer> {
+    if (absl::StrContains(call.path, "/closed/")) return ApiForTest::Refusal(403, words);
+    return std::nullopt;
   });
   absl::Time now = kNow;
   for (int i = 0; i < 60; ++i) publisher.Round("root", now += absl::Seconds(1));

@@ -93,6 +93,7 @@ void RootPublisher::Round(const std::string& roots_pem, absl::Time now) {
 
 std::string RootPublisher::Missing(const std::string& roots_pem) const {
   absl::MutexLock lock(&mu_);
+  if (looked_ == absl::InfinitePast()) return "ConfigMaps weft-root to be looked at";
   std::vector<std::string> missing;
   size_t count = 0;
   for (const auto& [name_space, state] : states_) {

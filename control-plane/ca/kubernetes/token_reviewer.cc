@@ -92,8 +92,8 @@ absl::StatusOr<PodToken> ReadTokenReview(std::string_view body, std::string_view
   return vouched;
 }
 
-KubernetesTokenReviewer::KubernetesTokenReviewer(kubernetes::Client& client, Options options)
-    : client_(client), options_(options) {
+KubernetesTokenReviewer::KubernetesTokenReviewer(ApiCall call, Options options)
+    : call_(std::move(call)), options_(options) {
   for (size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -104,7 +104,6 @@ KubernetesTokenReviewer::~KubernetesTokenReviewer() {
     stopping_ = true;
     left.swap(queue_);
   }
-  cancellation_.Cancel();
   for (std::thread& thread : threads_) thread.join();
   for (const Question& question : left) {
     question.done(absl::UnavailableError("the control plane is shutting down"));
@@ -157,12 +156,11 @@ absl::StatusOr<PodToken> KubernetesTokenReviewer::Ask(const std::string& token) 
                        {"kind", "TokenReview"},
                        {"spec", {{"token", token}, {"audiences", {kTokenAudience}}}}};
   const absl::StatusOr<kubernetes::Response> response =
-      client_.Call({.method = "POST",
-                    .path = kPath,
-                    .body = review.dump(-1, ' ', false, Json::error_handler_t::replace),
-                    .timeout = options_.timeout,
-                    .max_response_bytes = kMaxResponseBytes},
-                   &cancellation_);
+      call_({.method = "POST",
+             .path = kPath,
+             .body = review.dump(-1, ' ', false, Json::error_handler_t::replace),
+             .timeout = options_.timeout,
+             .max_response_bytes = kMaxResponseBytes});
   if (!response.ok()) {
     return absl::UnavailableError(
         absl::StrCat("the Kubernetes API server, which has to vouch for service-account tokens, "

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -14,8 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "base/kubernetes/cancellation.h"
-#include "base/kubernetes/client.h"
+#include "control-plane/ca/kubernetes/data_object.h"
 #include "control-plane/ca/pod_token.h"
 
 namespace weft::ca {
@@ -39,11 +39,10 @@ class KubernetesTokenReviewer final : public PodTokenReviewer {
     size_t remembered = 10'000;
   };
 
-  // `client` must outlive it.
-  KubernetesTokenReviewer(kubernetes::Client& client, Options options);
-  explicit KubernetesTokenReviewer(kubernetes::Client& client)
-      : KubernetesTokenReviewer(client, Options()) {}
-  // Answers Unavailable to whoever still waits.
+  KubernetesTokenReviewer(ApiCall call, Options options);
+  explicit KubernetesTokenReviewer(ApiCall call)
+      : KubernetesTokenReviewer(std::move(call), Options()) {}
+  // Waits for the calls that are under way, and answers Unavailable to whoever still waits.
   ~KubernetesTokenReviewer() override;
   KubernetesTokenReviewer(const KubernetesTokenReviewer&) = delete;
   KubernetesTokenReviewer& operator=(const KubernetesTokenReviewer&) = delete;
@@ -66,9 +65,8 @@ class KubernetesTokenReviewer final : public PodTokenReviewer {
   absl::StatusOr<PodToken> Ask(const std::string& token);
   void Remember(const std::string& hash, const PodToken& token, absl::Time now);
 
-  kubernetes::Client& client_;
+  const ApiCall call_;
   const Options options_;
-  kubernetes::Cancellation cancellation_;
   absl::Mutex mu_;
   std::deque<Question> queue_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, Vouched> vouched_ ABSL_GUARDED_BY(mu_);  // by hash

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
-#include "control-plane/kubernetes/objects_for_test.h"
+#include "control-plane/ca/kubernetes/api_for_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -18,10 +18,16 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
-using Reply = cluster::ObjectsForTest::Reply;
-using Call = cluster::ObjectsForTest::Call;
+using Reply = kubernetes::Response;
 
 constexpr char kToken[] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ0ZWEifQ.c2lnbmF0dXJl";
+
+Reply Said(int code, const std::string& body) {
+  Reply reply;
+  reply.code = code;
+  reply.body = body;
+  return reply;
+}
 
 // What a real API server answered.
 Reply Recorded(const std::string& name) {
@@ -29,13 +35,13 @@ Reply Recorded(const std::string& name) {
       absl::StrCat("control-plane/ca/kubernetes/testdata/tokenreview-", name, ".json"));
   const nlohmann::json recording = nlohmann::json::parse(file);
   const nlohmann::json& response = recording["response"];
-  return {.code = response["status"], .body = response["body"].dump()};
+  return Said(response["status"], response["body"].dump());
 }
 
 class TokenReviewerTest : public ::testing::Test {
  protected:
   void Answer(const Reply& reply) {
-    server_.Intercept([reply](const Call&) { return reply; });
+    server_.Intercept([reply](const kubernetes::Request&) { return reply; });
   }
   absl::StatusOr<PodToken> Review(PodTokenReviewer& reviewer, const std::string& token = kToken) {
     absl::Notification answered;
@@ -49,8 +55,7 @@ class TokenReviewerTest : public ::testing::Test {
   }
   size_t Asked() const { return server_.Calls("POST", "tokenreviews").size(); }
 
-  cluster::ObjectsForTest server_;
-  const std::unique_ptr<kubernetes::Client> client_ = *kubernetes::Client::Create(server_.config());
+  ApiForTest server_;
 };
 
 TEST_F(TokenReviewerTest, WhatARealServerAnsweredIsUnderstood) {
@@ -79,7 +84,7 @@ TEST_F(TokenReviewerTest, WhatARealServerAnsweredIsUnderstood) {
            {"without-right-403", kUnavailable, "cannot create resource \"tokenreviews\""},
        }) {
     Answer(Recorded(c.recording));
-    KubernetesTokenReviewer reviewer(*client_);
+    KubernetesTokenReviewer reviewer(server_.call());
     const absl::StatusOr<PodToken> answer = Review(reviewer);
     EXPECT_EQ(answer.status().code(), c.code) << c.recording << answer.status();
     if (answer.ok()) {
@@ -95,9 +100,10 @@ TEST_F(TokenReviewerTest, WhatARealServerAnsweredIsUnderstood) {
 
 TEST_F(TokenReviewerTest, ItAsksForTheMeshsAudience) {
   Answer(Recorded("good"));
-  KubernetesTokenReviewer reviewer(*client_);
+  KubernetesTokenReviewer reviewer(server_.call());
   ASSERT_TRUE(Review(reviewer).ok());
-  const std::vector<Call> calls = server_.Calls("POST", "/apis/authentication.k8s.io/v1/");
+  const std::vector<kubernetes::Request> calls =
+      server_.Calls("POST", "/apis/authentication.k8s.io/v1/");
   ASSERT_THAT(calls, SizeIs(1));
   EXPECT_EQ(
       nlohmann::json::parse(calls[0].body),
@@ -108,7 +114,7 @@ TEST_F(TokenReviewerTest, ItAsksForTheMeshsAudience) {
 
 TEST_F(TokenReviewerTest, AGoodTokenIsRememberedAndABadOneIsNot) {
   Answer(Recorded("good"));
-  KubernetesTokenReviewer reviewer(*client_);
+  KubernetesTokenReviewer reviewer(server_.call());
   ASSERT_TRUE(Review(reviewer).ok());
   EXPECT_TRUE(Review(reviewer).ok());
   EXPECT_EQ(Asked(), 1U);
@@ -120,22 +126,22 @@ TEST_F(TokenReviewerTest, AGoodTokenIsRememberedAndABadOneIsNot) {
 
 TEST_F(TokenReviewerTest, WhatIsRememberedIsForgottenSoon) {
   Answer(Recorded("good"));
-  KubernetesTokenReviewer reviewer(*client_, {.remember = absl::ZeroDuration()});
+  KubernetesTokenReviewer reviewer(server_.call(), {.remember = absl::ZeroDuration()});
   ASSERT_TRUE(Review(reviewer).ok());
   ASSERT_TRUE(Review(reviewer).ok());
   EXPECT_EQ(Asked(), 2U);
 }
 
 TEST_F(TokenReviewerTest, AnApiServerThatFailsOrTalksNonsenseIsUnavailableNotARefusal) {
-  KubernetesTokenReviewer reviewer(*client_);
-  for (const Reply& reply : std::vector<Reply>{cluster::ObjectsForTest::Refusal(500, "Internal"),
-                                               cluster::ObjectsForTest::Refusal(429, "TooMany"),
-                                               {.code = 201, .body = "not json"},
-                                               {.code = 201, .body = "[]"},
-                                               {.code = 200, .body = R"({"status":7})"}}) {
+  KubernetesTokenReviewer reviewer(server_.call());
+  for (const Reply& reply :
+       std::vector<Reply>{ApiForTest::Refusal(500, "Internal"), ApiForTest::Refusal(429, "TooMany"),
+                          Said(201, "not json"), Said(201, "[]"), Said(200, R"({"status":7})")}) {
     Answer(reply);
     EXPECT_EQ(Review(reviewer).status().code(), absl::StatusCode::kUnavailable) << reply.body;
   }
+  server_.Intercept([](const auto&) { return absl::DeadlineExceededError("silence"); });
+  EXPECT_EQ(Review(reviewer).status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(TokenReviewerTest, StrangeAnswersVouchForNobody) {
@@ -166,13 +172,13 @@ TEST_F(TokenReviewerTest, ATokenIsNeverRepeatedInAMessage) {
 
 TEST_F(TokenReviewerTest, TooManyAtATimeAreSentAwayAndTheEndAnswersEverybody) {
   absl::Notification release;
-  server_.Intercept([&](const Call&) {
+  server_.Intercept([&](const kubernetes::Request&) {
     release.WaitForNotification();
     return Recorded("good");
   });
   std::vector<absl::StatusOr<PodToken>> answers(10, absl::UnknownError("none"));
   {
-    KubernetesTokenReviewer reviewer(*client_, {.threads = 1, .queue = 3});
+    KubernetesTokenReviewer reviewer(server_.call(), {.threads = 1, .queue = 3});
     for (size_t i = 0; i < answers.size(); ++i) {
       reviewer.Review(absl::StrCat("a.b.", i),
                       [&answers, i](absl::StatusOr<PodToken> given) { answers[i] = given; });
