@@ -23,10 +23,6 @@ constexpr int kNativeSidecarMinor = 29;
 constexpr absl::Duration kTolerableSkew = absl::Seconds(5);
 // Kubelets renew their Leases every 10 s; 40 s is when Kubernetes takes a node for lost.
 constexpr absl::Duration kNodeLeaseDuration = absl::Seconds(40);
-constexpr char kApplyCrds[] =
-    "meshctl install, or: kubectl apply --server-side --force-conflicts --field-manager=helm "
-    "-f charts/weft/crds -f charts/weft/smi";
-
 struct Definition {
   const char* name;
   std::vector<std::string> versions;
@@ -179,6 +175,19 @@ std::vector<std::string> ForeignStoredVersions(const Json& crd, const Definition
   return foreign;
 }
 
+// How a definition gets to be as the chart has it. What is not the release's, Helm leaves alone.
+std::string RemedyFor(const Definition& definition, const Json& crd) {
+  const bool helms = crd.is_null() ||
+                     !TextAt(crd, {"metadata", "annotations", "meta.helm.sh/release-name"}).empty();
+  return absl::StrCat(
+      "meshctl install, or: ",
+      helms ? "helm upgrade"
+            : absl::StrCat("kubectl apply --server-side --force-conflicts --field-manager=helm -f "
+                           "charts/weft/",
+                           absl::EndsWith(definition.name, ".weft.io") ? "crds/" : "smi/",
+                           definition.name, ".yaml"));
+}
+
 void CheckDefinitions(const Cluster& cluster, bool before, CheckReport& report) {
   for (const Definition& definition : Definitions()) {
     const std::string check = absl::StrCat(
@@ -190,7 +199,7 @@ void CheckDefinitions(const Cluster& cluster, bool before, CheckReport& report) 
       if (before) {
         report.Ok(check, "comes with the chart");
       } else {
-        report.Failure(check, "is not installed", kApplyCrds);
+        report.Failure(check, "is not installed", RemedyFor(definition, Json()));
       }
       continue;
     }
@@ -206,11 +215,11 @@ void CheckDefinitions(const Cluster& cluster, bool before, CheckReport& report) 
                                   ", which Weft's definition does not have"),
                      "write those objects anew in a later version, remove the old one from the "
                      "definition's status.storedVersions, then: " +
-                         std::string(kApplyCrds));
+                         RemedyFor(definition, *crd));
     } else if (!lacks.empty()) {
       report.Warning(check,
                      absl::StrCat("somebody else's, or older: lacks ", absl::StrJoin(lacks, ", ")),
-                     kApplyCrds);
+                     RemedyFor(definition, *crd));
     } else {
       report.Ok(check, absl::StrJoin(definition.versions, ", "));
     }
