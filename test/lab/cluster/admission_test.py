@@ -1,6 +1,5 @@
-"""Calls to admission webhooks, against what a real API server sends, accepts and tells the user."""
+"""Admission webhooks: who is called, and what their answers do, beside a real API server's recordings."""
 
-import base64
 import copy
 import datetime
 import json
@@ -8,102 +7,11 @@ import re
 import threading
 import unittest
 
-from lab.cluster.access.admission import AdmissionChain
-from lab.cluster.access.testing import Authority, StoredObjects, Webhook, recording, without
-from lab.cluster.access.webhook_client import WebhookClient
+from lab.cluster.access.admission_testing import (GROUP, RULE, TIMEOUT_SECONDS, AdmissionTestCase,
+                                                  as_configured, patch, pod)
+from lab.cluster.access.testing import Authority, recording, without
 from lab.cluster.access.webhook_rules import selects
-from lab.cluster.api.interfaces import Admission, Resource, StatusError, User
-
-_GROUP = "admissionregistration.k8s.io"
-_PODS = Resource("", "v1", "pods", "Pod", True)
-_SPLITS = Resource("split.smi-spec.io", "v1alpha3", "trafficsplits", "TrafficSplit", True)
-_ADMIN = User("admin", "admin", ("system:masters", "system:authenticated"))
-_RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
-         "scope": "*"}
-# Recorded with 2 s, which a busy machine may need for an ordinary call.
-_TIMEOUT_SECONDS = 30
-_WEBHOOK = {"sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": _TIMEOUT_SECONDS}
-_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-
-def pod(name="bare", **metadata):
-    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "namespace": "inject", **metadata},
-            "spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}, "status": {}}
-
-
-def as_configured(recorded, port, seconds=_TIMEOUT_SECONDS):
-    """A recorded text or object with our time limit, and our webhook's port for the recorded ones."""
-    text = re.sub(r"127\.0\.0\.1:29\d\d\d", f"127.0.0.1:{port}", json.dumps(recorded))
-    return json.loads(re.sub(r"timeout=\d+s", f"timeout={seconds}s", text))
-
-
-def patch(*operations):
-    return base64.b64encode(json.dumps(operations).encode()).decode()
-
-
-def settle(stored):
-    """A server that does nothing but mount the token's volume, as admission of service accounts does."""
-    stored = copy.deepcopy(stored)
-    for container in stored["spec"].get("containers", []) if stored["kind"] == "Pod" else []:
-        mounts = container.setdefault("volumeMounts", [])
-        if not any(mount["mountPath"] == _TOKEN_PATH for mount in mounts):
-            mounts.append({"mountPath": _TOKEN_PATH})
-    return stored
-
-
-class AdmissionTestCase(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.authority = Authority()
-        cls.bundle = base64.b64encode(cls.authority.pem).decode()
-        cls.context = cls.authority.context("127.0.0.1", "weft-injector.weft-system.svc")
-
-    def setUp(self):
-        self.objects = StoredObjects()
-        self.objects.put("", "namespaces", {"metadata": {"name": "inject", "labels": {"inject": "yes"}}})
-        client = WebhookClient(self.objects, "")
-        self.addCleanup(client.close)
-        self.chain = AdmissionChain(self.objects, client)
-        self.addCleanup(self.chain.close)
-
-    def serve(self, answer, context=None):
-        """Starts a webhook; `answer(path, review)` may return a response part or what Webhook wants."""
-        def complete(path, review):
-            answered = answer(path, review)
-            if not isinstance(answered, dict):
-                return answered
-            response = {"uid": review["request"]["uid"], **answered}
-            body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
-            return 200, "application/json", json.dumps(body).encode()
-
-        webhook = Webhook(context or self.context, complete)
-        self.addCleanup(webhook.close)
-        return webhook
-
-    def configure(self, server, *webhooks, name="weft-injector", kind="mutating"):
-        """Stores a configuration of webhooks at a server; each one's fields go before the defaults."""
-        configured = []
-        for each in copy.deepcopy(webhooks) or ({},):
-            url = f"https://127.0.0.1:{server.port}{each.pop('path', '/inject')}"
-            configured.append({"name": "inject.weft.io", "rules": [_RULE], "failurePolicy": "Fail",
-                               "clientConfig": {"url": url, "caBundle": self.bundle}, **_WEBHOOK, **each})
-        self.objects.put(_GROUP, f"{kind}webhookconfigurations",
-                         {"metadata": {"name": name}, "webhooks": configured})
-
-    def admit(self, stored=None, operation="CREATE", resource=_PODS, old=None, **fields):
-        stored = pod() if stored is None and operation != "DELETE" else stored
-        metadata = (stored or old)["metadata"]
-        options = {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}
-        fields = {"options": options, "dry_run": False, "user": _ADMIN, **fields}
-        return self.chain.admit(Admission(operation, resource, metadata.get("namespace", ""),
-                                          metadata.get("name", ""), stored, old, **fields), settle)
-
-    def refusal(self, *args, **fields):
-        """The Status that the user reads."""
-        with self.assertRaises(StatusError) as raised:
-            self.admit(*args, **fields)
-        return raised.exception.status()
+from lab.cluster.api.interfaces import Resource
 
 
 class AnswerTest(AdmissionTestCase):
@@ -139,7 +47,7 @@ class AnswerTest(AdmissionTestCase):
         server = self.serve(answer)
         # Two webhooks were recorded, one for each policy.
         name = "inject.weft.io" if step["failurePolicy"] == "Fail" else "ignore.weft.io"
-        seconds = 3 if step["case"] == "slow" else _TIMEOUT_SECONDS
+        seconds = 3 if step["case"] == "slow" else TIMEOUT_SECONDS
         self.configure(server, {"name": name, "failurePolicy": step["failurePolicy"],
                                 "timeoutSeconds": seconds})
         client = step["client"]
@@ -155,6 +63,19 @@ class AnswerTest(AdmissionTestCase):
                                for each in bodies))
         released.set()
         self.assertEqual(len(server.seen), step["calls"])
+
+    def test_nonsense_is_a_failure_of_the_webhook(self):
+        answered = [b"[" * 200000, b"{", b"null", b"[]", b"\xff\xfe", b'{"apiVersion": 7}',
+                    b'{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": 7}']
+        answered += [json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                                 "response": {field: 7}}).encode()
+                     for field in ("uid", "allowed", "status", "patch", "patchType", "warnings")]
+        server = self.serve(lambda path, review: (200, "application/json", answered[len(server.seen) - 1]))
+        self.configure(server, {})
+        for _ in answered:
+            status = self.refusal()
+            self.assertEqual(status["code"], 500)
+            self.assertIn('failed calling webhook "inject.weft.io": failed to call', status["message"])
 
     def test_webhooks_that_cannot_be_reached_are_told_apart(self):
         other = Authority("another")
@@ -180,98 +101,6 @@ class AnswerTest(AdmissionTestCase):
                 self.assertEqual(message.split(": current time")[0], expected.split(": current time")[0])
                 self.assertEqual("is after 2021-01-01T00:00:00Z" in message, "is after" in expected)
         self.assertEqual(server.seen, [])
-
-
-class RequestTest(AdmissionTestCase):
-    """What webhooks are asked."""
-
-    def test_reviews_are_the_recorded_bytes(self):
-        for name, operation, resource in (("mutate-bare-pod", "CREATE", _PODS),
-                                          ("mutate-dry-run", "CREATE", _PODS),
-                                          ("mutate-pod-generate-name", "CREATE", _PODS),
-                                          ("mutate-deployment-pod", "CREATE", _PODS),
-                                          ("validate-create-allowed", "CREATE", _SPLITS),
-                                          ("validate-update-allowed", "UPDATE", _SPLITS),
-                                          ("validate-delete", "DELETE", _SPLITS)):
-            with self.subTest(name):
-                self.check(name, operation, resource)
-
-    def check(self, name, operation, resource):
-        recorded = recording(f"admission/{name}.json")["webhookCalls"][0]["request"]
-        asked = recorded["body"]["request"]
-        server = self.serve(lambda path, review: {"allowed": True})
-        path = recorded["path"].partition("?")[0]
-        rule = {**_RULE, "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
-        kind = path.strip("/").replace("inject", "mutating").replace("validate", "validating")
-        self.configure(server, {"path": path, "rules": [rule]}, kind=kind)
-        metadata = (asked["object"] or asked["oldObject"])["metadata"]
-        self.objects.put("", "namespaces", {"metadata": {"name": metadata["namespace"]}})
-        user = User(asked["userInfo"]["username"], asked["userInfo"].get("uid", ""),
-                    tuple(asked["userInfo"]["groups"]), asked["userInfo"].get("extra", {}))
-        self.admit(asked["object"], operation, resource, asked["oldObject"], user=user,
-                   dry_run=asked["dryRun"], options=asked["options"])
-        (_, called, headers, body), = server.seen
-        self.assertEqual(called, as_configured(recorded["path"], 0))
-        self.assertEqual({**headers, "Host": ""}, {**recorded["headers"], "Host": ""})
-        self.assertEqual(list(headers), list(recorded["headers"]))
-        # The same bytes but for the uid of the call, which is as long.
-        uid = json.loads(body)["request"]["uid"]
-        expected = json.dumps(recorded["body"], separators=(",", ":")).replace(asked["uid"], uid) + "\n"
-        self.assertEqual(body.decode(), expected)
-        self.objects.delete(_GROUP, f"{kind}webhookconfigurations", "", "weft-injector")
-
-    def test_connections_are_kept_and_renewed(self):
-        server = self.serve(lambda path, review: {"allowed": True} if answering else None)
-        self.configure(server, {})
-        answering = True
-        for _ in range(3):
-            self.admit()
-        self.assertEqual([call[0] for call in server.seen], [1, 1, 1])
-        answering = False
-        self.assertIn("EOF", self.refusal()["message"])
-        self.assertEqual([call[0] for call in server.seen], [1, 1, 1, 1, 2])
-
-    def test_services_are_reached_by_their_endpoints(self):
-        server = self.serve(lambda path, review: {"allowed": True})
-        self.objects.put("", "services", {
-            "metadata": {"name": "weft-injector", "namespace": "weft-system"},
-            "spec": {"clusterIP": "127.96.15.2",
-                     "ports": [{"name": "https", "port": 443, "targetPort": "web"}]}})
-        self.put_slice(server.port, ready=True)
-        self.configure_service(443)
-        self.admit()
-        (_, path, headers, _), = server.seen
-        self.assertEqual(path, "/inject?timeout=30s")
-        self.assertEqual(headers["Host"], "weft-injector.weft-system.svc:443")
-
-    def test_services_that_cannot_be_reached_are_told_apart(self):
-        steps = {step["case"]: step for step in recording("admission/service-reference.json")["steps"]}
-        service = {"metadata": {"name": "weft-injector", "namespace": "weft-system"},
-                   "spec": {"clusterIP": "127.96.15.2", "ports": [{"name": "https", "port": 443}]}}
-        self.objects.put("", "services", service)
-        wrong_name = self.serve(lambda path, review: {"allowed": True},
-                                self.authority.context("other.example"))
-        for case, step in steps.items():
-            if step["client"]["status"] != 201:
-                with self.subTest(case):
-                    self.put_slice(wrong_name.port, ready=not case.startswith("nothing listens"))
-                    reference = step["clientConfig"]["service"]
-                    self.configure_service(reference["port"], reference["name"])
-                    self.assertEqual(self.refusal(), as_configured(step["client"]["body"], 0))
-
-    def put_slice(self, port, ready):
-        self.objects.put("discovery.k8s.io", "endpointslices", {
-            "metadata": {"name": "weft-injector-1", "namespace": "weft-system",
-                         "labels": {"kubernetes.io/service-name": "weft-injector"}},
-            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": ready}}],
-            "ports": [{"name": "https", "port": port}]})
-
-    def configure_service(self, port, name="weft-injector"):
-        reference = {"name": name, "namespace": "weft-system", "path": "/inject", "port": port}
-        webhook = {"name": "inject.weft.io", "rules": [_RULE], **_WEBHOOK,
-                   "clientConfig": {"service": reference, "caBundle": self.bundle}}
-        self.objects.put(_GROUP, "mutatingwebhookconfigurations",
-                         {"metadata": {"name": "weft-injector"}, "webhooks": [webhook]})
 
 
 class ChainTest(AdmissionTestCase):
@@ -321,13 +150,13 @@ class ChainTest(AdmissionTestCase):
         server = self.serve(lambda path, review: {"allowed": True})
         exists = {"matchExpressions": [{"key": "inject", "operator": "Exists"}]}
         for webhook, called in (
-                ({}, True), ({"rules": [{**_RULE, "operations": ["UPDATE"]}]}, False),
-                ({"rules": [{**_RULE, "operations": ["*"], "resources": ["*/*"]}]}, True),
-                ({"rules": [{**_RULE, "resources": ["pods/exec"]}]}, False),
-                ({"rules": [{**_RULE, "apiVersions": ["v2"]}]}, False),
-                ({"rules": [{**_RULE, "apiGroups": ["apps"]}]}, False),
-                ({"rules": [{**_RULE, "scope": "Cluster"}]}, False),
-                ({"rules": [{**_RULE, "scope": "Namespaced"}]}, True), ({"rules": []}, False),
+                ({}, True), ({"rules": [{**RULE, "operations": ["UPDATE"]}]}, False),
+                ({"rules": [{**RULE, "operations": ["*"], "resources": ["*/*"]}]}, True),
+                ({"rules": [{**RULE, "resources": ["pods/exec"]}]}, False),
+                ({"rules": [{**RULE, "apiVersions": ["v2"]}]}, False),
+                ({"rules": [{**RULE, "apiGroups": ["apps"]}]}, False),
+                ({"rules": [{**RULE, "scope": "Cluster"}]}, False),
+                ({"rules": [{**RULE, "scope": "Namespaced"}]}, True), ({"rules": []}, False),
                 ({"namespaceSelector": exists}, True), ({"objectSelector": exists}, False),
                 ({"namespaceSelector": {"matchLabels": {"inject": "no"}}}, False),
                 ({"objectSelector": {"matchExpressions": [
@@ -354,10 +183,10 @@ class ChainTest(AdmissionTestCase):
         for kind in ("mutating", "validating"):
             with self.subTest(kind):
                 server = self.serve(lambda path, review: {"allowed": False, "status": {"message": "kept"}})
-                self.configure(server, {"rules": [{**_RULE, "operations": ["DELETE"]}]}, kind=kind)
+                self.configure(server, {"rules": [{**RULE, "operations": ["DELETE"]}]}, kind=kind)
                 self.assertIn("kept", self.refusal(None, operation="DELETE", old=pod())["message"])
                 self.assertIsNone(json.loads(server.seen[0][3])["request"]["object"])
-                self.objects.delete(_GROUP, f"{kind}webhookconfigurations", "", "weft-injector")
+                self.objects.delete(GROUP, f"{kind}webhookconfigurations", "", "weft-injector")
 
     def test_a_custom_resource_is_shown_in_the_version_that_the_rule_names(self):
         self.objects.put("apiextensions.k8s.io", "customresourcedefinitions", {
@@ -393,9 +222,9 @@ class ChainTest(AdmissionTestCase):
         server = self.serve(lambda path, review: {"allowed": False})
         rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
         self.configure(server, {"rules": [rule]}, kind="validating")
-        resource = Resource(_GROUP, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
+        resource = Resource(GROUP, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration",
                             False)
-        stored = {"kind": resource.kind, "apiVersion": f"{_GROUP}/v1", "metadata": {"name": "x"}}
+        stored = {"kind": resource.kind, "apiVersion": f"{GROUP}/v1", "metadata": {"name": "x"}}
         self.assertEqual(self.admit(stored, resource=resource)[1], [])
 
     def test_selectors_are_those_of_labels(self):

@@ -66,7 +66,7 @@ def decode(reply, uid):
                            f"{reply.content_type}")
     try:
         review = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         review = reply.body.decode(errors="replace").strip()
     if not isinstance(review, dict):
         raise _call_failed("couldn't get version/kind; json parse error: json: cannot unmarshal "
@@ -80,12 +80,10 @@ def decode(reply, uid):
         raise _call_failed(f'no kind "{kind}" is registered for version "{api_version}" in scheme '
                            '"pkg/runtime/scheme.go:110"')
     response = review.get("response")
-    _decode_patch(response)
+    _check_types(response)
     if response is None:
-        raise ReviewFailed("received invalid webhook response: webhook response was absent")
-    if not isinstance(response, dict):
-        raise _call_failed(f"json: cannot unmarshal {type_word(response)} into Go struct field "
-                           "AdmissionReview.response of type v1.AdmissionResponse")
+        raise _invalid("webhook response was absent")
+    _decode_patch(response)
     if response.get("uid", "") != uid:
         raise _invalid(f'expected response.uid="{uid}", got "{response.get("uid", "")}"')
     if api_version != _API_VERSION or kind != "AdmissionReview":
@@ -105,6 +103,8 @@ def patch_of(response):
     text = response["patch"]
     try:
         patch = json.loads(text)
+    except RecursionError as error:
+        raise _undecodable("exceeded max depth") from error
     except ValueError as error:
         raise _undecodable(decoding_problem(text.decode(errors="replace"))) from error
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
@@ -114,16 +114,35 @@ def patch_of(response):
     return patch
 
 
+# Fields of the response with their types here and in Go.
+_FIELDS = {"uid": (str, "types.UID"), "allowed": (bool, "bool"), "status": (dict, "v1.Status"),
+           "patch": (str, "[]uint8"), "patchType": (str, "v1.PatchType"), "warnings": (list, "[]string")}
+
+
+def _check_types(response):
+    if response is not None and not isinstance(response, dict):
+        raise _wrong_type("response", response, "v1.AdmissionResponse")
+    for name, (wanted, go_name) in _FIELDS.items():
+        value = (response or {}).get(name)
+        if value is not None and not isinstance(value, wanted):
+            raise _wrong_type(f"response.{name}", value, go_name)
+
+
+def _wrong_type(field, value, go_name):
+    return _call_failed(f"json: cannot unmarshal {type_word(value)} into Go struct field "
+                        f"AdmissionReview.{field} of type {go_name}")
+
+
 def _decode_patch(response):
     """Replaces the base64 text by its bytes, as a decoder of the whole answer does."""
-    if not isinstance(response, dict) or response.get("patch") is None:
+    if response.get("patch") is None:
         return
     try:
         response["patch"] = base64.b64decode(response["patch"], validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
-        position = next((index for index, character in enumerate(str(response["patch"]))
+    except (binascii.Error, ValueError) as error:
+        position = next((index for index, character in enumerate(response["patch"])
                          if not (character.isascii() and character.isalnum()) and character not in "+/="),
-                        len(str(response["patch"])))
+                        len(response["patch"]))
         raise _call_failed(f"illegal base64 data at input byte {position}") from error
 
 
@@ -150,7 +169,7 @@ def _http_problem(reply):
         status = json.loads(text)
         if isinstance(status, dict) and status.get("kind") == "Status" and status.get("message"):
             return status["message"]
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if reply.status in _HTTP_WORDS:
         return _HTTP_WORDS[reply.status]

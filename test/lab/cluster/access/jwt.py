@@ -75,7 +75,7 @@ def parse(token):
     decode(parts[2])
     try:
         header, claims = (json.loads(decode(part)) for part in parts[:2])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from error
     if not isinstance(header, dict) or not isinstance(claims, dict):
         raise Malformed("header or claims are no object")
