@@ -129,6 +129,12 @@ class ChartInClusterTest(unittest.TestCase):
         return self.cluster.helm("upgrade", "weft", _CHART, "-n", _SYSTEM, "--reset-then-reuse-values", *flags,
                                  check=check)
 
+    def make_ca(self):
+        """The Secret that the control plane makes, if it has not come to that yet."""
+        self.cluster.kubectl("-n", _SYSTEM, "create", "secret", "generic", "weft-ca", "--from-literal=ca.json={}",
+                             check=False)
+        self.assertIsNotNone(self.cluster.get("secret", "weft-ca", _SYSTEM))
+
     def test_existing_manifests_pass_unchanged_in_every_version(self):
         self.install()
         for manifests in (_SPLIT, _MATCHING, _SMI):
@@ -195,7 +201,7 @@ class ChartInClusterTest(unittest.TestCase):
 
     def test_an_upgrade_keeps_the_ca_and_what_the_injector_wrote(self):
         self.install()
-        self.cluster.kubectl("-n", _SYSTEM, "create", "secret", "generic", "weft-ca", "--from-literal=ca.json={}")
+        self.make_ca()
         bundle = "LS0tLS1CRUdJTg=="
         self.cluster.kubectl(
             "patch", "mutatingwebhookconfiguration", "weft-injector", "--type=json", "--field-manager=weft-injector", "-p",
@@ -219,7 +225,7 @@ class ChartInClusterTest(unittest.TestCase):
     def test_uninstalling_keeps_the_users_objects_and_the_ca(self):
         self.cluster.helm("install", "weft", _CHART)
         self.cluster.apply(_SPLIT)
-        self.cluster.kubectl("-n", _SYSTEM, "create", "secret", "generic", "weft-ca", "--from-literal=ca.json={}")
+        self.make_ca()
         self.cluster.helm("uninstall", "weft")
         self.assertIsNotNone(self.cluster.get("ts", "shop-split", "default"))
         self.assertIsNotNone(self.cluster.get("secret", "weft-ca", _SYSTEM))
