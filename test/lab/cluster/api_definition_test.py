@@ -70,6 +70,38 @@ class DefinitionTest(InstanceTestCase):
                 self.assertEqual(cause["field"], field)
                 self.assertIn(words, cause["message"])
 
+    def test_schemas_must_be_structural(self):
+        instance = self.instance()
+        for part, field, words in (
+                ({"properties": {"a": {}}}, "properties[part].properties[a].type", "must not be empty for"),
+                ({"properties": {"a": {"type": "text"}}}, "properties[part].properties[a].type",
+                 "Unsupported"),
+                ({"properties": {"a": {"type": "array"}}}, "properties[part].properties[a].items",
+                 "Required"),
+                ({"properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "string"}},
+                 "properties[part].additionalProperties", "mutual exclusive"),
+                ({"properties": {"a": {"type": "string", "pattern": "("}}},
+                 "properties[part].properties[a].pattern",
+                 "must be a valid regular expression"),
+                ({"properties": {"a": {"type": "string", "default": 1}}},
+                 "properties[part].properties[a].default",
+                 "must be of type string"),
+                ({"anyOf": [{"type": "object"}]}, "properties[part].anyOf[0].type", "must be empty"),
+                ({"properties": {"a": {"type": "array", "x-kubernetes-list-type": "map",
+                                       "x-kubernetes-list-map-keys": ["k"], "items": {
+                                           "type": "object", "properties": {"k": {"type": "string"}}}}}},
+                 "properties[part].properties[a].items.properties[k].default", "list-map-keys")):
+            with self.subTest(part=part):
+                definition = self.definition()
+                schema = {"type": "object", "properties": {"part": {"type": "object", **part}}}
+                definition["spec"]["versions"][1]["schema"] = {"openAPIV3Schema": schema}
+                code, _, answer = instance.request(
+                    "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+                self.assertEqual(code, 422, answer)
+                cause = answer["details"]["causes"][0]
+                self.assertEqual(cause["field"], "spec.versions[1].schema.openAPIV3Schema." + field)
+                self.assertIn(words, cause["message"])
+
     def test_defaults_and_unknown_fields(self):
         instance = self.installed()
         stored = instance.create(self.path,

@@ -191,7 +191,15 @@ def _array(value, schema, path, causes):
             seen.append(identity)
 
 
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_INTEGERS = {"int32": 1 << 31, "int64": 1 << 63}
+
+
 def _string(value, schema, path, causes):
+    if schema.get("format") == "date-time" and not _DATE_TIME.fullmatch(value):
+        causes.add("FieldValueTypeInvalid", path,
+                   f"Invalid value: {quoted(value)}: {path} in body must be of "
+                   f"type date-time: {quoted(value)}")
     if "pattern" in schema and not re.search(schema["pattern"], value):
         _bad(causes, path, value, f"should match '{schema['pattern']}'")
     if "maxLength" in schema and len(value) > schema["maxLength"]:
@@ -201,6 +209,9 @@ def _string(value, schema, path, causes):
 
 
 def _number(value, schema, path, causes):
+    limit = _INTEGERS.get(schema.get("format"))
+    if limit is not None and schema.get("type") == "integer" and not -limit <= value < limit:
+        _bad(causes, path, value, f"must be of type integer with format {schema['format']}")
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and (value <= low if schema.get("exclusiveMinimum") else value < low):
         word = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"

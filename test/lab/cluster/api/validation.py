@@ -3,7 +3,7 @@ into."""
 
 import re
 
-from lab.cluster.api import statuses
+from lab.cluster.api import statuses, structural
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -348,13 +348,15 @@ def _definition(obj, old, causes):
     if sum(bool(version.get("storage")) for version in versions) != 1:
         causes.invalid("spec.versions", [version.get("name") for version in versions],
                        "must have exactly one version marked as storage version")
-    for index, version in enumerate(versions):
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        where = f"spec.versions[{index}].schema.openAPIV3Schema"
-        if not schema:
-            causes.required(where, "schemas are required")
-        elif schema.get("type") != "object":
-            causes.invalid(f"{where}.type", schema.get("type", ""), "must be object at the root")
+    structural.check(obj, causes)
+    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", names.get("plural") or "x"):
+        causes.invalid("spec.names.plural", names["plural"], _DNS_1035_TEXT)
+    if "." not in (spec.get("group") or ""):
+        causes.invalid("spec.group", spec.get("group", ""), "should be a domain with at least one dot")
+    elif spec["group"].endswith((".k8s.io", ".kubernetes.io")) and \
+            "api-approved.kubernetes.io" not in (obj["metadata"].get("annotations") or {}):
+        causes.required("metadata.annotations[api-approved.kubernetes.io]",
+                        "protected groups must have approval annotation \"api-approved.kubernetes.io\"")
 
 
 _RULES = {
