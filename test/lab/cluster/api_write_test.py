@@ -94,6 +94,55 @@ class WriteTest(InstanceTestCase):
                                          "env": [{"$patch": "replace"}, {"name": "B", "value": "2"}]}]})
         self.assertEqual(found[0]["env"], [{"name": "B", "value": "2"}])
 
+    def test_invalid_pods_are_refused(self):
+        instance = self.instance()
+        instance.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+        probe = {"httpGet": {"port": 80}}
+        token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 60}}
+        for change, field, words in (
+                ({"livenessProbe": {}}, "livenessProbe", "must specify a handler type"),
+                ({"livenessProbe": {**probe, "exec": {"command": ["x"]}}}, "livenessProbe.httpGet",
+                 "more than 1"),
+                ({"readinessProbe": {"httpGet": {"port": 70000}}}, "readinessProbe.httpGet.port",
+                 "between 1 and"),
+                ({"restartPolicy": "Always"}, "restartPolicy", "non-init containers"),
+                ({"volumeMounts": [{"name": "v", "mountPath": "/v"}] * 2}, "volumeMounts[1].mountPath",
+                 "unique"),
+                ({"volumeMounts": [{"name": "w", "mountPath": "/v"}]}, "volumeMounts[0].name", "Not found"),
+                ({"ports": [{"containerPort": 80, "name": "sixteen-letters-"}]}, "ports[0].name",
+                 "15 characters"),
+                ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]},
+                 "env[0].valueFrom.fieldRef.fieldPath", "not supported"),
+                ({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "100m"}}}, "resources.requests",
+                 "less than or equal to cpu limit of 100m"),
+                ({"resources": {"limits": {"memory": "64MB"}}}, "resources.limits[memory]",
+                 "quantities must match"),
+                ({"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
+                 "securityContext",
+                 "cannot set")):
+            self.refused(instance, {"name": "a", "image": "x", **change}, "spec.containers[0]." + field,
+                         words)
+        self.refused(instance, None, "spec.initContainers[0].startupProbe", "without restartPolicy=Always",
+                     initContainers=[{"name": "i", "image": "x", "startupProbe": probe}])
+        self.refused(instance, None,
+                     "spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds",
+                     "10 minutes", volumes=[{"name": "t", "projected": {"sources": [token]}}])
+        sidecar = {"name": "i", "image": "x", "startupProbe": probe, "restartPolicy": "Always"}
+        instance.create("/api/v1/namespaces/default/pods", {"metadata": {"name": "good"}, "spec": {
+            "initContainers": [sidecar], "containers": [{"name": "a", "image": "x", "resources": {
+                "requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}}]}})
+
+    def refused(self, instance, container, field, words, **spec):
+        with self.subTest(field=field):
+            spec = {"containers": [container or {"name": "a", "image": "x"}],
+                    "volumes": [{"name": "v", "emptyDir": {}}], **spec}
+            code, _, answer = instance.request("POST", "/api/v1/namespaces/default/pods",
+                                               {"metadata": {"name": "bad"}, "spec": spec})
+            self.assertEqual(code, 422, answer)
+            cause = answer["details"]["causes"][0]
+            self.assertEqual(cause["field"], field)
+            self.assertIn(words, cause["message"])
+
     def test_leases_are_strict_about_their_times(self):
         instance = self.instance()
         steps = recordings("lease")["lease-election"]["steps"]

@@ -4,22 +4,17 @@ into."""
 import re
 
 from lab.cluster.api import statuses, structural
+from lab.cluster.api.pod_validation import LABEL, LABEL_TEXT, pod_spec
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
     "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
-_LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-    "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
 _DNS_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
     "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
@@ -53,8 +48,8 @@ def _metadata(kind, metadata, causes):
         if name in (".", "..") or "/" in name or "%" in name:
             causes.invalid("metadata.name", name, "may not contain '/' or '%'")
     elif (kind.group, kind.resource) == ("", "namespaces"):
-        if not _LABEL.fullmatch(name) or len(name) > 63:
-            causes.invalid("metadata.name", name, _LABEL_TEXT)
+        if not LABEL.fullmatch(name) or len(name) > 63:
+            causes.invalid("metadata.name", name, LABEL_TEXT)
     elif (kind.group, kind.resource) == ("", "services"):
         if not _DNS_1035.fullmatch(name) or len(name) > 63:
             causes.invalid("metadata.name", name, _DNS_1035_TEXT)
@@ -84,79 +79,6 @@ def _qualified(field, key, causes):
                        "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
     elif slash and not _SUBDOMAIN.fullmatch(prefix):
         causes.invalid(field, key, "prefix part " + _SUBDOMAIN_TEXT)
-
-
-def pod_spec(spec, path, causes):
-    """The rules of a pod's spec, also in templates."""
-    containers = spec.get("containers") or []
-    if not containers:
-        causes.required(f"{path}.containers")
-    volumes = set()
-    for index, volume in enumerate(spec.get("volumes") or []):
-        where = f"{path}.volumes[{index}]"
-        _label(f"{where}.name", volume.get("name", ""), causes)
-        if volume.get("name") in volumes:
-            causes.add("FieldValueDuplicate", f"{where}.name",
-                       f"Duplicate value: {statuses.quoted(volume['name'])}")
-        volumes.add(volume.get("name"))
-        if len([name for name in volume if name != "name"]) > 1:
-            causes.forbidden(where, "may not specify more than 1 volume type")
-    names = set()
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(field) or []):
-            _container(container, f"{path}.{field}[{index}]", names, volumes, causes)
-    if spec.get("restartPolicy") not in ("Always", "OnFailure", "Never"):
-        causes.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"),
-                           ("Always", "OnFailure", "Never"))
-
-
-def _label(field, value, causes):
-    if not value:
-        causes.required(field)
-    elif not _LABEL.fullmatch(value) or len(value) > 63:
-        causes.invalid(field, value, _LABEL_TEXT)
-
-
-def _container(container, path, names, volumes, causes):
-    name = container.get("name", "")
-    _label(f"{path}.name", name, causes)
-    if name and name in names:
-        causes.add("FieldValueDuplicate", f"{path}.name", f"Duplicate value: {statuses.quoted(name)}")
-    names.add(name)
-    if not container.get("image"):
-        causes.required(f"{path}.image")
-    port_names = set()
-    for index, port in enumerate(container.get("ports") or []):
-        where = f"{path}.ports[{index}]"
-        if not 0 < (port.get("containerPort") or 0) < 65536:
-            if not port.get("containerPort"):
-                causes.required(f"{where}.containerPort")
-            else:
-                causes.invalid(f"{where}.containerPort", port["containerPort"],
-                               "must be between 1 and 65535, inclusive")
-        port_name = port.get("name")
-        if port_name:
-            if len(port_name) > 15 or not _PORT_NAME.fullmatch(port_name):
-                causes.invalid(f"{where}.name", port_name, "must be no more than 15 characters"
-                               if len(port_name) > 15 else "must be a valid port name")
-            elif port_name in port_names:
-                causes.add("FieldValueDuplicate", f"{where}.name",
-                           f"Duplicate value: {statuses.quoted(port_name)}")
-            port_names.add(port_name)
-    for index, mount in enumerate(container.get("volumeMounts") or []):
-        if mount.get("name") not in volumes:
-            causes.add("FieldValueNotFound", f"{path}.volumeMounts[{index}].name",
-                       f"Not found: {statuses.quoted(mount.get('name'))}")
-        if not mount.get("mountPath"):
-            causes.required(f"{path}.volumeMounts[{index}].mountPath")
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        probe = container.get(name)
-        handlers = [key for key in ("exec", "httpGet", "tcpSocket", "grpc")
-                    if (probe or {}).get(key) is not None]
-        if probe is not None and len(handlers) != 1:
-            causes.add("FieldValueRequired" if not handlers else "FieldValueForbidden", f"{path}.{name}",
-                       "Required value: must specify a handler type" if not handlers
-                       else "Forbidden: may not specify more than 1 handler type")
 
 
 def _pod(pod, old, causes):
