@@ -2,6 +2,7 @@
 // them.
 #include <grpc/support/log.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +18,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/log.h"
@@ -33,6 +35,8 @@
 #include "control-plane/grpc_server.h"
 #include "control-plane/inspect/http_endpoint.h"
 #include "control-plane/inspect/inspect_service.h"
+#include "control-plane/kubernetes/leader_election.h"
+#include "control-plane/kubernetes/reporter.h"
 #include "control-plane/metrics.h"
 #include "control-plane/source/source.h"
 
@@ -50,8 +54,40 @@ struct Options {
   absl::Duration leaf_lifetime = absl::Hours(1);
   absl::Duration rotation_settle = absl::Seconds(15);
   absl::Duration push_debounce = absl::Milliseconds(20);
+  std::string name_space = std::string(ca::kDefaultNamespace);
+  std::string replica;
+  absl::Duration lease_duration = absl::Seconds(15);
+  ca::Supplied supplied;
+  std::vector<std::string> injector_dns_names;
   std::string log_level = "info";
 };
+
+// Where it stands among others, and whose certificates it signs with.
+void DeclareIdentity(CLI::App& app, Options& options) {
+  app.add_option("--namespace", options.name_space,
+                 "Kubernetes namespace of the control plane, its Secrets and its Lease")
+      ->type_name("NAMESPACE")
+      ->capture_default_str();
+  app.add_option("--replica", options.replica,
+                 "Name of this replica, that of its pod; without it, that of the machine")
+      ->type_name("NAME");
+  app.add_option("--ca-secret", options.supplied.secret,
+                 "Sign with an intermediate of yours: a Secret of type kubernetes.io/tls with "
+                 "tls.crt, tls.key and ca.crt, followed while it is renewed")
+      ->type_name("[NAMESPACE/]NAME");
+  app.add_option("--ca-certificate", options.supplied.certificate,
+                 "The same from files: the intermediate and what is between it and its root")
+      ->type_name("FILE");
+  app.add_option("--ca-key", options.supplied.key, "Its key")->type_name("FILE");
+  app.add_option("--ca-roots", options.supplied.roots, "What everybody is to trust")
+      ->type_name("FILE");
+  app.add_option("--injector-dns-name", options.injector_dns_names,
+                 "DNS name in certificates of the service account weft-injector; may be repeated. "
+                 "Without it: those of Service weft-injector")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
 
 // A CLI11 option whose value is a duration such as "1h", "90s", "20ms".
 void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value, absl::Duration min,
@@ -100,11 +136,14 @@ void Declare(CLI::App& app, Options& options) {
               "Lifetime of workload certificates");
   AddDuration(app, "--rotation-settle", options.rotation_settle, absl::Seconds(2), absl::Hours(24),
               "How long each step of a rotation of the root lasts at least");
+  AddDuration(app, "--lease-duration", options.lease_duration, absl::Seconds(1), absl::Minutes(5),
+              "In Kubernetes: how long a leader that has gone silent is waited for; whole seconds");
   AddDuration(app, "--push-debounce", options.push_debounce, absl::ZeroDuration(),
               absl::Seconds(10), "How long to gather changes before they are sent");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();
+  DeclareIdentity(app, options);
   app.set_version_flag("--version", absl::StrCat("weft-control-plane ", ToAbsl(kVersion)));
   app.footer(
       "Sidecars join with tokens that \"meshctl token create\" makes in the state directory.\n"
@@ -143,6 +182,11 @@ bool AwaitSource(const source::Source& source, const sigset_t& signals) {
   return true;
 }
 
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "control-plane";
+}
+
 // gRPC's own words, which are about connections that come to nothing, in our format.
 void LogForGrpc(gpr_log_func_args* line) {
   if (line->severity == GPR_LOG_SEVERITY_ERROR) {
@@ -155,6 +199,9 @@ void LogForGrpc(gpr_log_func_args* line) {
 absl::Status Run(const Options& options) {
   if (absl::Status logging = InitLogging(options.log_level); !logging.ok()) return logging;
   gpr_set_log_function(LogForGrpc);
+  // Debian's Abseil looks for deadlocks at every lock, under one lock of its own: a tenth of all CPU
+  // time of a push to many sidecars.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // The identity layout is how a trust domain is checked.
   if (absl::Status valid =
           SpiffeId::Parse(ca::ControlPlaneIdentity(options.trust_domain).ToString()).status();
@@ -186,10 +233,26 @@ absl::Status Run(const Options& options) {
   absl::StatusOr<ca::StateDirectory> state = ca::StateDirectory::Open(options.state);
   if (!state.ok()) return state.status();
   Metrics metrics;
+  const std::string replica = options.replica.empty() ? HostName() : options.replica;
+  std::unique_ptr<cluster::LeaderElection> election;
+  if (*kubernetes != nullptr) {
+    election = std::make_unique<cluster::LeaderElection>(
+        **kubernetes,
+        cluster::LeaseOptions{.name_space = options.name_space,
+                              .identity = replica,
+                              .duration = options.lease_duration},
+        nullptr);
+  }
   absl::StatusOr<std::unique_ptr<ca::Runtime>> ca = ca::Runtime::Open(
       *state,
       {.authority = {.trust_domain = options.trust_domain, .leaf_lifetime = options.leaf_lifetime},
-       .rotation = {.settle = options.rotation_settle}},
+       .rotation = {.settle = options.rotation_settle},
+       .name_space = options.name_space,
+       .replica = replica,
+       .is_leader = [&election] { return election == nullptr || election->IsLeader(); },
+       .client = kubernetes->get(),
+       .supplied = options.supplied,
+       .injector_dns_names = options.injector_dns_names},
       metrics, absl::Now());
   if (!ca.ok()) return ca.status();
 
@@ -213,7 +276,12 @@ absl::Status Run(const Options& options) {
       .trust_domain = options.trust_domain,
       .started = absl::Now(),
       .root_not_after = [&ca] { return (*ca)->authority().RootNotAfter(); },
-      .source_findings = [&source] { return (*source)->Findings(); },
+      .source_findings =
+          [&source, &ca] {
+            std::vector<v1::Finding> findings = (*source)->Findings();
+            for (v1::Finding& finding : (*ca)->Findings()) findings.push_back(std::move(finding));
+            return findings;
+          },
   };
 
   // Health and metrics, from the first moment on.
@@ -232,6 +300,7 @@ absl::Status Run(const Options& options) {
       {{"/metrics",
         [&] {
           MeasureMesh(about, compiler, metrics);
+          metrics.leader.Set(election == nullptr || election->IsLeader() ? 1 : 0);
           return inspect::HttpEndpoint::Answer{
               .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.Text()};
         }},
@@ -257,6 +326,17 @@ absl::Status Run(const Options& options) {
     return absl::Status(server.status().code(),
                         absl::StrCat("--listen: ", server.status().message()));
 
+  // What users are told of their objects, by the leader.
+  std::unique_ptr<cluster::Reporter> reporter;
+  if (election != nullptr) {
+    reporter = std::make_unique<cluster::Reporter>(
+        **kubernetes, replica,
+        cluster::ReporterSources{.leads = [&election] { return election->IsLeader(); },
+                                 .revision = [&compiler] { return compiler.Revision(); },
+                                 .reviews = [&compiler] { return compiler.Reviews(); }},
+        metrics);
+  }
+
   serving = true;
   const compile::Compiler::Counts counts = compiler.GetCounts();
   WEFT_LOG_INFO("weft-control-plane {} serves trust domain {} from {}: {} services, {} pods",
@@ -265,6 +345,7 @@ absl::Status Run(const Options& options) {
   const int signal = AwaitSignal(signals);
   WEFT_LOG_INFO("{}: shutting down", signal == SIGTERM ? "SIGTERM" : "SIGINT");
   draining = true;
+  if (election != nullptr) election->Resign();
   hub.Drain();
   (*server)->Shutdown(kShutdownGrace);
   return absl::OkStatus();

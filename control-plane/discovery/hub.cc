@@ -1,5 +1,6 @@
 #include "control-plane/discovery/hub.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,9 @@
 
 namespace weft::discovery {
 namespace {
+
+// The part of the debounce time that a change waits which comes alone.
+constexpr int kMoment = 10;
 
 void Decrement(absl::flat_hash_map<std::string, size_t>& counts, std::string_view key) {
   const auto found = counts.find(ToAbsl(key));
@@ -135,16 +139,23 @@ void Hub::Push(const absl::flat_hash_map<compile::ResourceKey, absl::Time>& chan
 }
 
 void Hub::Run() {
+  absl::Time pushed = absl::InfinitePast();
   while (true) {
     absl::flat_hash_map<compile::ResourceKey, absl::Time> changes;
     {
       absl::MutexLock lock(&mu_);
       mu_.Await(absl::Condition(this, &Hub::HasWork));
-      // Gather what comes in the wake of the first change; only the end of the hub cuts it short.
-      mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.push_debounce);
+      // Gather what comes in the wake of the first change: a moment if it comes out of the blue,
+      // and if changes follow one another, until the last push is long enough ago. Only the end of
+      // the hub cuts it short.
+      const absl::Duration gather =
+          std::clamp(pushed + options_.push_debounce - absl::Now(),
+                     options_.push_debounce / kMoment, options_.push_debounce);
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), gather);
       if (stopping_) return;
       changes.swap(changes_);
     }
+    pushed = absl::Now();
     Push(changes);
   }
 }

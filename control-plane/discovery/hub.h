@@ -31,8 +31,9 @@ struct Limits {
   size_t response_bytes = 1024 * 1024;  // about; a single larger resource still goes out
 };
 
-// Thread-safe. One thread of its own waits for changes, gathers them for the debounce time, and
-// hands each stream those it is subscribed to. Lock order: stream, hub, catalogue.
+// Thread-safe. One thread of its own waits for changes, gathers them so that there is at most one
+// push in each debounce time, and hands each stream those it is subscribed to. Lock order: stream,
+// hub, catalogue.
 class Hub {
  public:
   struct Options {

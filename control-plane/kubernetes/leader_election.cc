@@ -17,9 +17,11 @@ LeaderElection::LeaderElection(kubernetes::Client& client, LeaseOptions options,
   thread_ = std::thread([this] { Run(); });
 }
 
-LeaderElection::~LeaderElection() {
+LeaderElection::~LeaderElection() { Resign(); }
+
+void LeaderElection::Resign() {
   ended_.Cancel();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void LeaderElection::Run() {

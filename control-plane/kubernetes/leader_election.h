@@ -23,10 +23,14 @@ class LeaderElection {
 
   // `client` must outlive it; `listener` may be null.
   LeaderElection(kubernetes::Client& client, LeaseOptions options, Listener listener);
-  // Releases the Lease, so that another replica takes over at once.
+  // Resigns.
   ~LeaderElection();
   LeaderElection(const LeaderElection&) = delete;
   LeaderElection& operator=(const LeaderElection&) = delete;
+
+  // Takes no part any more, and releases the Lease, so that another replica takes over at once.
+  // Waits for that, but not for long. For the owner's thread.
+  void Resign();
 
   // Whether this replica may act as the leader at this moment. Any thread may ask, and should
   // before each thing it does. Never true on two replicas at one time.
