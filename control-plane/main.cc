@@ -199,8 +199,8 @@ void LogForGrpc(gpr_log_func_args* line) {
 absl::Status Run(const Options& options) {
   if (absl::Status logging = InitLogging(options.log_level); !logging.ok()) return logging;
   gpr_set_log_function(LogForGrpc);
-  // Debian's Abseil looks for deadlocks at every lock, under one lock of its own: a tenth of all CPU
-  // time of a push to many sidecars.
+  // Debian's Abseil looks for deadlocks at every lock, under one lock of its own: a tenth of all
+  // CPU time of a push to many sidecars.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // The identity layout is how a trust domain is checked.
   if (absl::Status valid =

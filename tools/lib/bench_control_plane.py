@@ -26,8 +26,8 @@ _GOALS = {"one_change_last_p99_ms": (100, "ms"), "everyone_last_p99_ms": (100, "
 
 
 def add_to(subjects):
-    parser = subjects.add_parser("control-plane", help="configuration of a large mesh: how soon, at what cost",
-                                 description=__doc__)
+    parser = subjects.add_parser("control-plane", description=__doc__,
+                                 help="configuration of a large mesh: how soon, at what cost")
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--endpoints", type=int, default=10, help="of each service, at most 16")
     parser.add_argument("--sidecars", type=int, default=2000)
@@ -109,7 +109,8 @@ class Run:
         self._state = os.path.join(directory, "state")
         self._ports = _free_port(), _free_port()
         self.control_plane = self.fleet = None
-        self.figures = {"services": services, "endpoints": self.mesh.endpoints_total(), "sidecars": sidecars}
+        self.figures = {"services": services, "endpoints": self.mesh.endpoints_total(),
+                        "sidecars": sidecars}
 
     def __enter__(self):
         return self
@@ -121,8 +122,9 @@ class Run:
 
     def _start_control_plane(self):
         self.control_plane = Process(
-            [self._programs["control-plane"], "--source", f"dir:{self.mesh.manifests}", "--state", self._state,
-             "--listen", f"127.0.0.1:{self._ports[0]}", "--http-listen", f"127.0.0.1:{self._ports[1]}"],
+            [self._programs["control-plane"], "--source", f"dir:{self.mesh.manifests}",
+             "--state", self._state, "--listen", f"127.0.0.1:{self._ports[0]}",
+             "--http-listen", f"127.0.0.1:{self._ports[1]}"],
             os.path.join(self._directory, "control-plane.log"))
         _wait(self._ready, "the control plane to be ready")
 
@@ -143,9 +145,9 @@ class Run:
         self.figures["start_s"] = time.monotonic() - start
         self.figures["rss_alone_mb"] = self.control_plane.rss_mb()
         token = os.path.join(self._directory, "token")
-        subprocess.run([self._programs["meshctl"], "token", "create", "--state", self._state, "-n", "fleet",
-                        "--service-account", "fleet", "--ttl", "1h", "--out", token], check=True, stderr=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([self._programs["meshctl"], "token", "create", "--state", self._state,
+                        "-n", "fleet", "--service-account", "fleet", "--ttl", "1h", "--out", token],
+                       check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.fleet = Fleet(self._programs["fleet"], f"127.0.0.1:{self._ports[0]}",
                            os.path.join(self._state, "root.pem"), token, self.mesh.plan,
                            os.path.join(self._directory, "fleet.log"))
@@ -164,8 +166,8 @@ class Run:
         self.figures["idle_cpu_percent"] = self.control_plane.idle_percent(seconds)
 
     def changes(self, name, count, service_of):
-        """One endpoint of a service gets another address, again and again: until the last of the sidecars that
-        use the service has acknowledged it."""
+        """One endpoint of a service gets another address, again and again: until the last of the sidecars
+        that use the service has acknowledged it."""
         lasts, singles, affected = [], [], []
         cpu, before = self.control_plane.cpu_seconds(), self.fleet.ask("counts")
         for _ in range(count):
@@ -281,13 +283,14 @@ _ROWS = [  # (figure, what it is, unit)
 
 def _print(results):
     title("Figures")
-    header = ["", *(f"{figures['services']} services, {figures['sidecars']} sidecars" for figures in results), "",
-              "goal"]
+    header = ["", *(f"{figures['services']} services, {figures['sidecars']} sidecars"
+                    for figures in results), "", "goal"]
     rows = []
     for key, what, unit in _ROWS:
         values = [figures[key] for figures in results]
         goal = f"< {_GOALS[key][0]}" if key in _GOALS else ""
-        rows.append([what, *(f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in values), unit, goal])
+        rows.append([what, *(f"{value:,.2f}" if value < 10 else f"{value:,.0f}" for value in values),
+                     unit, goal])
     table(header, rows)
 
 
