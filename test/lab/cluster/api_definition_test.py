@@ -143,6 +143,19 @@ class DefinitionTest(InstanceTestCase):
                                            _MERGE)
         self.assertEqual((code, answer["details"]["causes"][0]["field"]), (422, "status.ready"))
 
+    def test_status_can_be_applied(self):
+        instance = self.installed()
+        status = {"apiVersion": "weft.test/v1", "kind": "Widget", "metadata": {"name": "w"},
+                  "status": {"ready": True}}
+        path = f"{self.path}/w/status?fieldManager=weft"
+        self.assertEqual(instance.request("PATCH", path, status, _APPLY)[0], 404)
+        instance.create(self.path, self.widget())
+        code, _, answer = instance.request("PATCH", path, status, _APPLY)
+        self.assertEqual((code, answer["status"], answer["spec"]["size"]), (200, {"ready": True}, 1), answer)
+        owned = [entry for entry in answer["metadata"]["managedFields"] if entry["manager"] == "weft"]
+        self.assertEqual([(entry["subresource"], entry["fieldsV1"]) for entry in owned],
+                         [("status", {"f:status": {"f:ready": {}}})])
+
     def test_scale(self):
         instance = self.installed()
         instance.create(self.path, self.widget(size=3))

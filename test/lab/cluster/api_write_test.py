@@ -169,6 +169,17 @@ class WriteTest(InstanceTestCase):
             metadata["resourceVersion"] = now if status != 409 else str(int(now) - 1)
         return {**body, "metadata": metadata}
 
+    def test_old_events_are_forgotten(self):
+        instance = self.instance()
+        path = "/api/v1/namespaces/default/events"
+        for name, seen in (("old", "2020-01-01T00:00:00Z"), ("seen-again", "2020-01-03T00:00:00Z")):
+            event = instance.create(path, {"metadata": {"name": name}, "lastTimestamp": seen,
+                                           "involvedObject": {"kind": "Pod", "namespace": "default"}})
+            instance.server.update("", "events", "default", event["metadata"]["name"], lambda stored:
+                                   stored["metadata"].update(creationTimestamp="2020-01-01T00:00:00Z"))
+        instance.server.expiry.expire(before=1577966400)  # 2020-01-02T12:00:00Z
+        self.assertEqual(self.names(self.get(instance, path)), ["seen-again"])
+
     def test_events_are_the_same_in_both_groups(self):
         instance = self.instance()
         instance.create("/api/v1/namespaces/default/events", {

@@ -49,6 +49,11 @@ class Request:
         self.query = urllib.parse.parse_qs(query, keep_blank_values=True) if query else {}
         self.body = b""
 
+    def flag(self, name):
+        """Whether a boolean parameter is set; `?watch` alone means true."""
+        values = self.query.get(name)
+        return bool(values) and values[0].lower() not in ("0", "f", "false")
+
     def parameter(self, name, default=""):
         values = self.query.get(name)
         return values[0] if values else default

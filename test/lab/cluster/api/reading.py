@@ -188,7 +188,7 @@ class Watch:
         self._version = request.parameter("resourceVersion")
         if self._version and not self._version.isdigit():
             raise StatusError(500, "", _not_a_version(self._version))
-        self._bookmarks = request.parameter("allowWatchBookmarks") in ("true", "1")
+        self._bookmarks = request.flag("allowWatchBookmarks")
         now = time.monotonic()
         self._deadline = now + (seconds or random.uniform(1800, 3600))
         self._next_bookmark = now + self._interval

@@ -7,6 +7,7 @@ from lab.cluster.api import decoding, discovery, openapi, openapi_v2, reading, s
 from lab.cluster.api.addresses import Addresses
 from lab.cluster.api.collector import Collector
 from lab.cluster.api.definitions import Definitions
+from lab.cluster.api.expiry import Expiry
 from lab.cluster.api.interfaces import Call, Resource, StatusError
 from lab.cluster.api.kinds import REVIEWS, SUBRESOURCES, Kinds
 from lab.cluster.api.paths import parse
@@ -50,6 +51,7 @@ class ApiServer:
         self.writer = Writer(self.store, self.kinds, access, Addresses(self.store), self.remover.finish)
         Definitions(self.store, self.kinds)
         Collector(self.store, self.kinds, self.remover)
+        self.expiry = Expiry(self.store)
         self.ready = True
 
     # What access is given to see the cluster.
@@ -132,7 +134,7 @@ class ApiServer:
     @staticmethod
     def _verb(request, path):
         if request.method in ("GET", "HEAD"):
-            if request.parameter("watch") in ("true", "1"):
+            if request.flag("watch"):
                 return "watch"
             return "get" if path.name else "list"
         if request.method == "DELETE" and not path.name:

@@ -47,7 +47,7 @@ class Write:
         return cls(kind, namespace, name, user, exchange, subresource, dry_run="All" in dry_run,
                    validation=request.parameter("fieldValidation") or "Warn",
                    manager=(request.parameter("fieldManager") or agent or "unknown")[:128],
-                   force=request.parameter("force") in ("true", "1"), warnings=exchange.warnings)
+                   force=request.flag("force"), warnings=exchange.warnings)
 
     def resource(self):
         kind = self.kind
@@ -219,6 +219,8 @@ class Writer:
         for _ in range(_ATTEMPTS):
             if self._store.get(kind.storage_key, write.namespace, write.name) is not None:
                 return self._change(write, merged, retry=True, tracked=True), False
+            if write.subresource:
+                raise statuses.not_found(kind, write.name)
             builtin.check_namespace(self._store, write)
             if metadata.get("uid"):
                 raise statuses.conflict(kind, write.name, "uid mismatch: the provided object specified uid "
