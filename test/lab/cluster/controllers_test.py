@@ -47,7 +47,6 @@ class StandIn:
         return self.put(resource, merged(self.find(resource, namespace, name), patch), "MODIFIED")
 
     def delete(self, resource, namespace, name, uid=None, **_):
-        item = self.find(resource, namespace, name)
         if resource == "pods" and uid:  # of a controller, not of a kubelet
             return self.patch(resource, namespace, name,
                               {"metadata": {"deletionTimestamp": "2026-11-22T20:30:00Z"}})
