@@ -62,6 +62,10 @@ class WriteTest(InstanceTestCase):
             self.assertEqual(made["clusterIP"], made["clusterIPs"][0])
             for address, pattern in zip(made["clusterIPs"], patterns, strict=True):
                 self.assertRegex(address, pattern)
+        made = instance.create(path, {"metadata": {"name": "nodes"}, "spec": {
+            "type": "NodePort", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]}})
+        numbers = {port["nodePort"] for port in made["spec"]["ports"]}
+        self.assertEqual(len(numbers & set(range(30000, 32768))), 2)
         code, _, answer = instance.request("POST", path, {"metadata": {"name": "again"}, "spec": {
             "clusterIP": "10.96.7.7", "ports": [{"port": 80}]}})
         self.assertEqual(code, 422, answer)

@@ -4,6 +4,7 @@ import ipaddress
 import random
 
 from lab.cluster.api import statuses
+from lab.cluster.api.interfaces import StatusError
 
 RANGES = {"IPv4": ipaddress.ip_network("10.96.0.0/16"), "IPv6": ipaddress.ip_network("fd00:96::/112")}
 _NODE_PORTS = range(30000, 32768)
@@ -17,7 +18,7 @@ class Addresses:
     def __init__(self, store):
         self._services = store.collection("", "services")
         self._revision = -1
-        self._taken = set()
+        self._taken_by = {}  # {address: (namespace, name) of the service}
         self._ports = set()
 
     def allocate(self, kind, service, old=None):
@@ -69,22 +70,29 @@ class Addresses:
 
     def _free(self, family):
         network = RANGES[family]
+        candidates = min(network.num_addresses, 1 << 16)
+        if len(self._taken_by) > candidates // 2:
+            raise StatusError(500, "InternalError", f"failed to allocate a serviceIP: range {network} is full")
         while True:
-            ip = str(network[random.randrange(_RESERVED_BELOW, network.num_addresses - 1)])
-            if ip not in self._taken:
-                self._taken.add(ip)
-                self._revision = -1
+            ip = str(network[random.randrange(_RESERVED_BELOW, candidates - 1)])
+            if ip not in self._taken_by:
                 return ip
 
     def _node_ports(self, spec, old):
-        before = {port["port"]: port.get("nodePort") for port in (old or {}).get("spec", {}).get("ports")
-                  or []}
+        before = {port["port"]: port.get("nodePort")
+                  for port in (old or {}).get("spec", {}).get("ports") or []}
         for port in spec.get("ports") or []:
             if not port.get("nodePort"):
-                port["nodePort"] = before.get(port["port"]) or next(
-                    number for number in iter(lambda: random.choice(_NODE_PORTS), None)
-                    if number not in self._ports)
-                self._ports.add(port["nodePort"])
+                port["nodePort"] = before.get(port["port"]) or self._free_port()
+
+    def _free_port(self):
+        free = [number for number in _NODE_PORTS if number not in self._ports]
+        if not free:
+            raise StatusError(500, "InternalError", "failed to allocate a nodePort: range is full")
+        number = random.choice(free)
+        self._ports.add(number)
+        self._revision = -1
+        return number
 
     def _read(self):
         if self._revision == self._services.revision:
@@ -97,7 +105,6 @@ class Addresses:
             for ip in spec.get("clusterIPs") or []:
                 self._taken_by[ip] = place
             self._ports.update(port["nodePort"] for port in spec.get("ports") or [] if port.get("nodePort"))
-        self._taken = set(self._taken_by)
 
 
 def _family(ip):

@@ -192,8 +192,8 @@ def _job_spec(spec):
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     for name, value in (("parallelism", 1), ("backoffLimit", 6), ("completionMode", "NonIndexed"),
-                        ("suspend", False), ("manualSelector", None), ("podReplacementPolicy", None)):
-        if spec.get(name) is None and value is not None:
+                        ("suspend", False)):
+        if spec.get(name) is None:
             spec[name] = value
     if spec.get("podReplacementPolicy") is None:
         spec["podReplacementPolicy"] = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
@@ -285,9 +285,6 @@ def _definition(obj):
     _set(names, singular=names.get("kind", "").lower(), listKind=names.get("kind", "") + "List")
     if spec.get("conversion") is None:
         spec["conversion"] = {"strategy": "None"}
-    for column in (column for version in spec.get("versions") or []
-                   for column in version.get("additionalPrinterColumns") or []):
-        column.pop("priority", None) if column.get("priority") == 0 else None
 
 
 _DEFAULTS = {

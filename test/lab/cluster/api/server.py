@@ -19,15 +19,13 @@ from lab.cluster.api.writing import Write, Writer
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-            "application/apply-patch+yaml", "application/apply-patch+cbor")
+            "application/strategic-merge-patch+json", "application/apply-patch+yaml")
 _ENDPOINTS_DEPRECATED = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
 _NOT_FOUND = b"404 page not found\n"
 VERSION = {"major": "1", "minor": "34", "emulationMajor": "1", "emulationMinor": "34",
-           "minCompatibilityMajor": "1",
-           "minCompatibilityMinor": "33", "gitVersion": "v1.34.0", "gitCommit": "", "gitTreeState": "clean",
-           "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "none",
-           "platform": "linux/amd64"}
+           "minCompatibilityMajor": "1", "minCompatibilityMinor": "33", "gitVersion": "v1.34.0",
+           "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none",
+           "compiler": "none", "platform": "linux/amd64"}
 
 
 class ApiServer:
@@ -278,7 +276,7 @@ class ApiServer:
     def _patch(self, exchange, write):
         request = exchange.request
         media = decoding.media_type(request)
-        if media not in _PATCHES or media.endswith("cbor"):
+        if media not in _PATCHES:
             raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         if media == "application/apply-patch+yaml":
             obj, created = self.writer.apply(write, request.body)

@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from lab.cluster.api import statuses, tables
+from lab.cluster.api import decoding, statuses, tables
 from lab.cluster.api.storage import dump
 
 _READABLE = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
@@ -39,10 +39,10 @@ def from_storage(kind, obj):
 class View:
     """The form a client accepts, for objects of one kind."""
 
-    def __init__(self, kind, accept, objects="", single=False):
+    def __init__(self, kind, accept, objects=""):
         """`objects` is the query parameter includeObject of tables. Raises 406."""
         self.kind = kind
-        self.form, self.media = _negotiate(accept, kind)
+        self.form, self.media = _negotiate(accept)
         self._include = objects or "Metadata"
         self._columns_sent = False
         if self.form == "table":
@@ -112,7 +112,8 @@ class View:
         else:
             obj = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": metadata}
             if self.kind.custom is None:
-                obj.update(_required(self.kind.shape))
+                required = decoding.conform({}, self.kind.shape)
+                obj.update({name: value for name, value in required.items() if name != "metadata"})
         return b'{"type":"BOOKMARK","object":%b}\n' % dump(obj)
 
     def bytes_of(self, stored):
@@ -176,28 +177,7 @@ def _ordered(obj, kind):
     return ordered
 
 
-def _required(shape):
-    """The fields that an empty object of a built-in type has nevertheless."""
-    required = {}
-    for name, field in shape.fields.items():
-        if name == "metadata":
-            continue
-        if field.kind == "struct" and not field.pointer:
-            required[name] = _required(field)
-            if name == "metadata" and not required[name]:
-                required[name] = {}
-        elif field.always and not field.pointer:
-            required[name] = {"list": None, "map": None}.get(field.kind, _ZEROS.get(field.name))
-        elif field.always:
-            required[name] = None
-    return required
-
-
-_ZEROS = {"string": "", "int": 0, "bool": False, "float": 0, "Time": None, "MicroTime": None, "bytes": None,
-          "Quantity": "0", "IntOrString": 0}
-
-
-def _negotiate(accept, kind):
+def _negotiate(accept):
     """(form, media type) of the first thing in the Accept header that can be had."""
     if not accept:
         return "object", "application/json"
@@ -217,4 +197,4 @@ def _negotiate(accept, kind):
             return "table", media
         if form in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return "metadata", media
-    raise statuses.not_acceptable(_READABLE if kind is None or kind.custom is None else _READABLE)
+    raise statuses.not_acceptable(_READABLE)
