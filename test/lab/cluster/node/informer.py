@@ -15,7 +15,7 @@ _PAGE = 500
 # The server ends a watch after this; a stream that says nothing for longer is dead.
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 90.0
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 1.0
 # A server that ends every watch at once is not asked again at once.
 _SHORTEST_WATCH_SECONDS = 0.2
 
