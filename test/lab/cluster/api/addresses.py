@@ -72,7 +72,8 @@ class Addresses:
         network = RANGES[family]
         candidates = min(network.num_addresses, 1 << 16)
         if len(self._taken_by) > candidates // 2:
-            raise StatusError(500, "InternalError", f"failed to allocate a serviceIP: range {network} is full")
+            raise StatusError(500, "InternalError",
+                              f"failed to allocate a cluster IP: range {network} is full")
         while True:
             ip = str(network[random.randrange(_RESERVED_BELOW, candidates - 1)])
             if ip not in self._taken_by:
