@@ -1,7 +1,7 @@
-"""A canary by cookie, over mutual TLS, between real pods: builds Weft and shows it at work.
+"""A mesh on Kubernetes, on this machine: builds Weft and shows it at work with kubectl and helm.
 
-Pods are network namespaces on this machine, with nginx as the application. Needs root; takes everything
-away again when it ends.
+The cluster is a small API server and a node whose pods are network namespaces; kubectl and Helm are the real
+ones, and nginx is the application. Needs root; takes everything away again when it ends.
 """
 
 import argparse
@@ -16,161 +16,106 @@ import bazel
 from terminal import (StepFailed, bold, check, command, cross, dim, say, table, tick, timed, title)
 
 sys.path.insert(0, os.path.join(bazel.ROOT, "test"))
-from lab import CommandFailed, Deadline, Lab, registry, wait_for  # pylint: disable=wrong-import-position
-from lab.load import exact_requests  # pylint: disable=wrong-import-position
+from lab import CommandFailed, Deadline, registry, wait_for  # pylint: disable=wrong-import-position
+from lab.cluster.cluster import Cluster  # pylint: disable=wrong-import-position
+from lab.cluster.mesh import BETA, Mesh  # pylint: disable=wrong-import-position
 
-_PROGRAMS = ["//control-plane:weft-control-plane", "//injector/init:weft-init",
-             "//sidecar:weft-sidecar", "//tools/meshctl:meshctl"]
-_BETA = "cookie: version=beta"
+_PROGRAMS = ["//control-plane:weft-control-plane", "//injector:weft-injector",
+             "//injector/init:weft-init", "//sidecar:weft-sidecar", "//tools/meshctl:meshctl"]
+_EXAMPLES = os.path.join("docs", "examples", "tea")
 _MARKER = "a-secret-that-the-wire-must-not-show"
 _REQUESTS = 4000
 
-_CANARY = """\
-apiVersion: specs.smi-spec.io/v1alpha3
-kind: HTTPRouteGroup
-metadata:
-  name: tea-beta
-  namespace: shop
-spec:
-  matches:
-    - name: beta-users
-      headers:
-        - cookie: "version=beta"
----
-apiVersion: split.smi-spec.io/v1alpha3
-kind: TrafficSplit
-metadata:
-  name: tea-canary
-  namespace: shop
-spec:
-  service: tea.1
-  backends:
-    - service: tea.1
-      weight: 0
-    - service: tea.2
-      weight: 100
-  matches:
-    - kind: HTTPRouteGroup
-      name: tea-beta
-"""
 
-_WEIGHTS = """\
-apiVersion: split.smi-spec.io/v1alpha3
-kind: TrafficSplit
-metadata:
-  name: tea-canary
-  namespace: shop
-spec:
-  service: tea.1
-  backends:
-    - service: tea.1
-      weight: {tea_1}
-    - service: tea.2
-      weight: {tea_2}
-"""
+class Shop(Mesh):
+    """The pods of docs/examples/tea."""
 
-
-class Shop:
-    """A client, two versions of tea, and a pod without a sidecar."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.web = lab.add_pod("web")
-        self.tea = {}
-        for version in ("1", "2"):
-            self.tea[version] = [
-                lab.add_pod(f"tea-{version}-{letter}", service_account=f"tea-{version}",
-                            labels={"app": "tea", "version": version}, controller=f"tea-{version}",
-                            ports=(80,)) for letter in "ab"]
-            lab.add_service(f"tea.{version}", {"app": "tea", "version": version},
-                            [{"name": "http", "port": 80}])
-        lab.add_service("tea", {"app": "tea"}, [{"name": "http", "port": 80}])
-        self.stranger = lab.add_pod("stranger", meshed=False)
-
-    def start(self):
-        self.lab.publish()
-        for version, pods in self.tea.items():
-            for pod in pods:
-                pod.start_nginx(f"tea.{version}")
-        for pods in self.tea.values():
-            for pod in pods:
-                pod.app.wait_until_listening()
-        self.lab.start_control_plane()
-        self.lab.start_sidecars()
-
-    def answers(self, headers=(), count=20):
-        """Who answered `count` requests to tea.1, as {answer: how often}."""
-        flags = [flag for header in headers for flag in ("-H", header)]
-        body = self.web.curl("--fail-with-body", *flags, *["http://tea.1/"] * count).stdout
-        return {answer: body.split().count(answer) for answer in sorted(set(body.split()))}
-
-    def served(self, version):
-        return sum(pod.app.served() for pod in self.tea[version])
+    def kubectl(self, *arguments, show=True):
+        """Runs kubectl as a reader could, and shows what it says."""
+        if show:
+            command("kubectl " + " ".join(f"'{word}'" if " " in word or "{" in word else word
+                                          for word in arguments))
+        answer = self.cluster.kubectl(*arguments).stdout
+        if show:
+            say(answer.rstrip())
+        return answer
 
 
 def who(answers):
     return ", ".join(f"{count} by {answer}" for answer, count in answers.items())
 
 
-def everyone_reaches_tea_1(shop):
-    title("1. Without a split, everyone reaches tea.1")
-    command("curl http://tea.1/")
-    say(wait_for(lambda: shop.web.get("http://tea.1/"), "the first answer"))
-    for label, headers in (("no cookie", ()), ("cookie version=beta", (_BETA,))):
-        seen = shop.answers(headers)
-        check(seen == {"tea.1": 20}, f"{label}: 20 of 20 requests answered by tea.1", who(seen))
+def install(shop):
+    title("1. Install it")
+    command("helm install weft charts/weft --namespace weft-system --create-namespace --wait")
+    with timed("two control planes and an injector: up and ready"):
+        shop.install()
+    shop.kubectl("-n", "weft-system", "get", "pods")
+
+
+def annotate_and_apply(shop):
+    title("2. Annotate a namespace, apply an application that knows nothing of it")
+    shop.kubectl("create", "namespace", "shop")
+    shop.kubectl("annotate", "namespace", "shop", "weft.io/inject=enabled")
+    shop.kubectl("-n", "shop", "apply", "-f", f"{_EXAMPLES}/shop.yaml")
+    with timed("five pods, each with its sidecar: up and ready"):
+        for deployment in ("tea-v1", "tea-v2", "web"):
+            shop.kubectl("-n", "shop", "rollout", "status", f"deployment/{deployment}",
+                         "--timeout=60s", show=False)
+    shop.kubectl("-n", "shop", "get", "pods")
 
 
 def canary_by_cookie(shop):
-    title("2. A canary by cookie: one file dropped into the control plane's directory")
-    say(dim(_CANARY.rstrip()))
-    shop.lab.manifests.write("canary.yaml", _CANARY)
+    title("3. A canary by cookie: two objects applied, nothing restarted")
+    url = "http://tea-v1/"
+    for label, headers in (("no cookie", ()), ("cookie version=beta", (BETA,))):
+        seen = shop.answers(url, headers)
+        check(seen == {"tea-v1": 20}, f"before, {label}: 20 of 20 requests answered by tea-v1",
+              who(seen))
+    with open(os.path.join(bazel.ROOT, _EXAMPLES, "canary.yaml"), encoding="utf-8") as manifest:
+        say(dim(manifest.read().rstrip()))
+    shop.kubectl("-n", "shop", "apply", "-f", f"{_EXAMPLES}/canary.yaml")
     start = time.monotonic()
-    wait_for(lambda: shop.web.get("http://tea.1/", [_BETA]) == "tea.2", "the canary to be in force")
-    tick("in force, nothing restarted", time.monotonic() - start)
-    command(f"curl -H '{_BETA}' http://tea.1/")
-    say(shop.web.get("http://tea.1/", [_BETA]))
-    command("curl http://tea.1/")
-    say(shop.web.get("http://tea.1/"))
-    for label, headers, expected in (("cookie version=beta", (_BETA,), "tea.2"),
-                                     ("no cookie", (), "tea.1"),
-                                     ("cookie version=alpha", ("cookie: version=alpha",), "tea.1")):
-        seen = shop.answers(headers)
+    wait_for(lambda: shop.get(url, BETA) == "tea-v2", "the canary to be in force")
+    tick("in force", time.monotonic() - start)
+    for label, headers, expected in (("cookie version=beta", (BETA,), "tea-v2"),
+                                     ("no cookie", (), "tea-v1"),
+                                     ("cookie version=alpha", ("cookie: version=alpha",), "tea-v1")):
+        seen = shop.answers(url, headers)
         check(seen == {expected: 20}, f"{label}: 20 of 20 requests answered by {expected}", who(seen))
 
 
 def weights(shop):
-    title("3. Weights: the same file, edited")
+    title("4. A rollout by weight: apply, then kubectl patch")
+    shop.kubectl("-n", "shop", "apply", "-f", f"{_EXAMPLES}/weights.yaml")
     rows = []
-    for tea_1, tea_2 in ((90, 10), (50, 50), (0, 100)):
-        shop.lab.manifests.write("canary.yaml", _WEIGHTS.format(tea_1=tea_1, tea_2=tea_2))
-        wanted = {"shop/tea.1": tea_1, "shop/tea.2": tea_2}
-        wait_for(lambda w=wanted: (seen := shop.web.weights("shop/tea.1")) and
-                 all(held == w for held in seen), f"weights {tea_1} : {tea_2} to be in force")
-        before = [shop.served("1"), shop.served("2")]
-        answered = exact_requests(shop.web, "http://tea.1/", _REQUESTS)
-        if answered != _REQUESTS:
-            raise StepFailed(f"only {answered} of {_REQUESTS} requests were answered with 2xx")
-        counts = [shop.served("1") - before[0], shop.served("2") - before[1]]
-        share = tea_2 / 100
+    for v1, v2 in ((90, 10), (50, 50), (0, 100)):
+        if v1 != 90:
+            shop.kubectl("-n", "shop", "patch", "trafficsplit", "tea-rollout", "--type=json", "-p",
+                         f'[{{"op":"replace","path":"/spec/backends/0/weight","value":{v1}}},'
+                         f'{{"op":"replace","path":"/spec/backends/1/weight","value":{v2}}}]')
+        wanted = {"shop/tea-v1": v1, "shop/tea-v2": v2}
+        shop.get("http://tea/")
+        shop.await_weights("shop/tea", wanted)
+        counts = shop.answers("http://tea/", count=_REQUESTS)
+        if sum(counts.values()) != _REQUESTS:
+            raise StepFailed(f"of {_REQUESTS} requests {who(counts)}")
+        share = v2 / 100
         allowed = 5 * math.sqrt(_REQUESTS * share * (1 - share))
-        if abs(counts[1] - _REQUESTS * share) > allowed:
-            raise StepFailed(f"{counts} at {tea_1}/{tea_2} is more than chance allows")
-        rows.append([f"{tea_1} : {tea_2}", _REQUESTS, *(f"{100 * count / _REQUESTS:.1f} %"
-                                                        for count in counts)])
-    table(["weights", "requests", "tea.1", "tea.2"], rows)
+        if abs(counts.get("tea-v2", 0) - _REQUESTS * share) > allowed:
+            raise StepFailed(f"{who(counts)} at {v1}/{v2} is more than chance allows")
+        rows.append([f"{v1} : {v2}", _REQUESTS,
+                     *(f"{100 * counts.get(name, 0) / _REQUESTS:.1f} %" for name in ("tea-v1", "tea-v2"))])
+    table(["weights", "requests", "tea-v1", "tea-v2"], rows)
     tick("shares are the weights, within what chance allows")
 
 
 def wire(shop, on_wire):
-    title("4. The wire between the pods, recorded since before the first request")
-    shop.lab.manifests.write("canary.yaml", _CANARY)
-    pod = shop.tea["1"][0]
-    command(f"curl -H 'cookie: secret={_MARKER}' http://tea.1/echo")
-    with shop.lab.capture(pod, interface="lo") as inside_a, \
-            shop.lab.capture(shop.tea["1"][1], interface="lo") as inside_b:
+    title("5. The wire between the pods, recorded since before the first request")
+    command(f"curl -H 'cookie: secret={_MARKER}' http://tea-v1/")
+    with shop.capture(shop.pod("app=web"), "shop", interface="lo") as inside:
         for _ in range(20):
-            shop.web.get("http://tea.1/echo", [f"cookie: secret={_MARKER}"])
+            shop.get("http://tea-v1/", f"cookie: secret={_MARKER}")
     on_wire.stop()
     streams = on_wire.streams()
     size = sum(map(len, streams.values()))
@@ -178,60 +123,65 @@ def wire(shop, on_wire):
     check(streams and size > 10000, f"{size // 1000} kB in {len(streams)} TCP streams recorded",
           f"{size} bytes in {len(streams)} streams")
     check(versions == ["TLSv1.3"], "every handshake chose TLS 1.3", f"versions {versions}")
-    check(inside_a.contains(_MARKER.encode()) or inside_b.contains(_MARKER.encode()),
-          "inside the pod, between sidecar and nginx, the secret is there to be found",
+    check(inside.contains(_MARKER.encode()),
+          "inside the pod, between curl and its sidecar, the secret is there to be found",
           "the search cannot find it even where it is plain")
     check(not on_wire.contains(_MARKER.encode()), "between the pods, not one byte of it",
           "the secret is readable on the wire")
 
 
 def strict(shop):
-    title("5. Strict: a caller without a sidecar is refused")
-    pod = shop.tea["1"][0]
-    url = f"http://{pod.ip}/"
-    command(f"curl {url}   # from a pod that is not in the mesh")
-    check(shop.stranger.get(url) == "tea.1", "permissive, the default: plaintext is let in",
+    title("6. Strict: a caller without a sidecar is refused, the kubelet's probes are not")
+    shop.kubectl("run", "stranger", "--image=curlimages/curl", "--", "sleep", "infinity")
+    shop.kubectl("wait", "--for=condition=Ready", "pod/stranger", "--timeout=30s", show=False)
+    address = shop.kubectl("-n", "shop", "get", "pod", shop.pod("version=v1"), "-o",
+                           "jsonpath={.status.podIP}", show=False)
+
+    def stranger():
+        return shop.cluster.curl("stranger", "default", f"http://{address}/", check=False, timeout=5)
+
+    command(f"kubectl exec stranger -- curl http://{address}/")
+    check(stranger().stdout.strip() == "tea-v1", "permissive, the default: plaintext is let in",
           "no answer")
-    for tea in shop.tea["1"]:
-        tea.annotations["config.weft.io/mtls-mode"] = "strict"
-    shop.lab.publish()
-    say(dim("annotations: {config.weft.io/mtls-mode: strict}"))
-    wait_for(lambda: shop.stranger.status_of(url) == 0, "plaintext to be refused")
-    before = shop.served("1")
-    refused = shop.stranger.curl(url, check=False)
-    say(refused.stderr.strip())
-    check(refused.returncode != 0 and shop.served("1") == before,
-          "strict: refused, and nginx never saw it", "it was answered")
-    seen = shop.answers()
-    check(seen == {"tea.1": 20}, "mesh peers are served as before", who(seen))
+    shop.kubectl("patch", "meshconfig", "default", "--type=merge", "-p",
+                 '{"spec":{"mtlsMode":"strict"}}')
+    wait_for(lambda: stranger().returncode != 0, "plaintext to be refused")
+    say(stranger().stderr.strip())
+    tick("strict: refused")
+    seen = shop.answers("http://tea-v1/")
+    check(seen == {"tea-v1": 20}, "mesh peers are served as before", who(seen))
+    ready = shop.kubectl("-n", "shop", "get", "deployments", "-o",
+                         "jsonpath={.items[*].status.readyReplicas}", show=False)
+    check(ready == "2 2 1", "every pod is ready: its probes go by the sidecar", f"ready: {ready}")
 
 
 def views(shop):
-    title("6. What meshctl shows")
+    title("7. What meshctl and kubectl show")
+    source = f"shop/{shop.pod('app=web')}"
     for arguments in (["status"], ["proxies"], ["splits"],
-                      ["routes", "explain", "--from", "shop/web", "-H", _BETA, "http://tea.1/"]):
+                      ["routes", "explain", "--from", source, "-H", BETA, "http://tea-v1/"]):
         quoted = " ".join(f"'{word}'" if " " in word else word for word in arguments)
         command(f"meshctl {quoted}")
-        shown = shop.lab.control_plane.meshctl(*arguments).stdout
+        shown = shop.meshctl(*arguments).stdout
         say(shown.rstrip())
         if not shown.strip():
             raise StepFailed(f"meshctl {quoted} showed nothing")
+    shop.kubectl("-n", "shop", "get", "trafficsplits")
     tick("the operator sees what the sidecars do")
 
 
-def print_what_to_try(lab):
-    enter = f"ip netns exec {lab.pods['web'].net.name}"
-    meshctl = (f"ip netns exec {lab.node.name} {lab.binary('meshctl')} --control-plane "
-               f"{lab.control_plane.address} --state {lab.control_plane.state}")
+def print_what_to_try(shop):
+    cluster = shop.cluster
+    variables = cluster.environment()
     title("It keeps running. Try:")
     for what, line in (
-            ("a request from the client's pod", f"{enter} curl -H '{_BETA}' http://tea.1/"),
-            ("change the rules while it runs", f"$EDITOR {lab.manifests.path}/canary.yaml"),
-            ("ask the control plane", f"{meshctl} proxies"),
-            ("look into a sidecar", f"{enter} curl http://127.0.0.1:15000/config_dump"),
-            ("its metrics", f"{enter} curl http://127.0.0.1:15020/metrics"),
-            ("some load", f"{enter} wrk -d 5s http://tea.1/"),
-            ("the logs", f"ls {lab.log_dir}"),
+            ("take over the cluster", f"export KUBECONFIG={cluster.kubeconfig} "
+                                      f"PATH={os.path.dirname(variables['KUBECTL'])}:$PATH"),
+            ("change the rules", "kubectl -n shop edit trafficsplit tea-rollout"),
+            ("ask the mesh", f"{cluster.lab.binary('meshctl')} proxies"),
+            ("a request from the client's pod",
+             f"kubectl -n shop exec deployment/web -- curl -s -H '{BETA}' http://tea-v1/"),
+            ("the logs", f"ls {cluster.log_dir}"),
             ("end it", "tools/demo --stop")):
         say(f"{what}:")
         say(f"  {bold(line)}")
@@ -254,28 +204,27 @@ def build():
     if bazel.call("build", *options, *_PROGRAMS, quiet=False) != 0:
         raise StepFailed("the build failed; its messages are above")
     os.environ["WEFT_BIN"] = bazel.info("bazel-bin")
-    tick("the four programs are built", time.monotonic() - start)
+    tick("the five programs are built", time.monotonic() - start)
 
 
 def tell(log_dir, keep):
-    with Lab(log_dir=log_dir) as lab:
-        title("A mesh on this machine")
-        with timed("6 pods (one without a sidecar), 3 services, a control plane: up and ready"):
-            shop = Shop(lab)
-            # Everything that leaves or enters the client's pod, except its talk with the control plane.
-            on_wire = lab.capture(shop.web, f"tcp and not host {lab.node_ip}").start()
-            shop.start()
-        everyone_reaches_tea_1(shop)
+    title("A cluster on this machine")
+    start = time.monotonic()
+    with Cluster(log_dir=log_dir) as cluster:
+        tick("an API server and a node", time.monotonic() - start)
+        shop = Shop(cluster)
+        install(shop)
+        annotate_and_apply(shop)
+        # Everything that leaves or enters the client's pod, except its talk with the control plane.
+        on_wire = shop.capture(shop.pod("app=web"), "shop", "tcp and not port 15012").start()
         canary_by_cookie(shop)
         weights(shop)
         wire(shop, on_wire)
         strict(shop)
         views(shop)
         if keep:
-            lab.keep()
-            # What stays together goes together.
-            lab.log_dir = shutil.move(log_dir, os.path.join(lab.directory, "logs"))
-            print_what_to_try(lab)
+            cluster.keep()
+            print_what_to_try(shop)
 
 
 def main():
@@ -290,7 +239,8 @@ def main():
     if arguments.stop:
         stop_kept()
         return 0
-    print(bold("Weft: a canary by cookie, over mutual TLS, between real pods"))
+    print(bold("Weft: a mesh on Kubernetes, with kubectl and helm"))
+    os.chdir(bazel.ROOT)
     log_dir = tempfile.mkdtemp(prefix="weft-demo-logs-")
     try:
         build()
