@@ -32,6 +32,7 @@ class ClientTest : public ::testing::Test {
  protected:
   std::unique_ptr<Client> MakeClient(Config config) { return *Client::Create(std::move(config)); }
 
+  std::atomic<bool> done_ = false;  // outlives the server, whose threads may look at it
   ApiServerForTest server_;
 };
 
@@ -135,9 +136,8 @@ TEST_F(ClientTest, RefusesAnswersThatAreTooLarge) {
 }
 
 TEST_F(ClientTest, GivesUpAfterTheTimeoutAndAtCancellation) {
-  std::atomic<bool> done = false;
-  server_.SetHandler([&](const ApiServerForTest::Call&, ApiServerForTest::Reply& reply) {
-    while (!done) std::this_thread::yield();
+  server_.SetHandler([this](const ApiServerForTest::Call&, ApiServerForTest::Reply& reply) {
+    while (!done_) std::this_thread::yield();
     return true;
   });
   std::unique_ptr<Client> client = MakeClient(server_.config());
@@ -151,7 +151,7 @@ TEST_F(ClientTest, GivesUpAfterTheTimeoutAndAtCancellation) {
   EXPECT_EQ(client->Call({.path = "/slow"}, &cancellation).status().code(),
             absl::StatusCode::kCancelled);
   canceller.join();
-  done = true;
+  done_ = true;
 }
 
 TEST_F(ClientTest, NobodyThereIsUnavailable) {

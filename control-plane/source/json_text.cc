@@ -34,12 +34,14 @@ class Walk {
   bool TakeString(std::string_view& text) {
     if (!Take('"')) return false;
     const size_t begin = at_;
-    while (at_ < json_.size() && json_[at_] != '"') at_ += json_[at_] == '\\' ? 2 : 1;
-    if (at_ >= json_.size()) {
+    size_t end = json_.find('"', begin);
+    while (end != std::string_view::npos && IsEscaped(begin, end)) end = json_.find('"', end + 1);
+    if (end == std::string_view::npos) {
       at_ = json_.size();
       return false;
     }
-    text = json_.substr(begin, at_ - begin);
+    text = json_.substr(begin, end - begin);
+    at_ = end;
     ++at_;
     return true;
   }
@@ -79,6 +81,13 @@ class Walk {
            (json_[at_] == ' ' || json_[at_] == '\n' || json_[at_] == '\r' || json_[at_] == '\t')) {
       ++at_;
     }
+  }
+
+  // Whether an odd number of backslashes stands before `at`.
+  bool IsEscaped(size_t begin, size_t at) const {
+    size_t first = at;
+    while (first > begin && json_[first - 1] == '\\') --first;
+    return (at - first) % 2 == 1;
   }
 
   // A number, true, false or null.

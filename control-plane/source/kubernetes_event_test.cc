@@ -28,6 +28,24 @@ TEST(JsonText, MembersAreFoundWhateverTheirValuesContain) {
                                    Pair(R"(g\u0041)", "null")));
 }
 
+TEST(JsonText, StringsEndAtTheFirstQuoteThatIsNotEscaped) {
+  const struct {
+    std::string_view json;
+    size_t members;
+  } kCases[] = {{R"({"a":"\\"})", 1}, {R"({"a":"\\\"","b":1})", 2}, {R"({"a":"\\","b":"\""})", 2}};
+  for (const auto& c : kCases) {
+    size_t members = 0;
+    EXPECT_TRUE(ForEachMember(c.json,
+                              [&](std::string_view, std::string_view) {
+                                ++members;
+                                return absl::OkStatus();
+                              })
+                    .ok())
+        << c.json;
+    EXPECT_EQ(members, c.members) << c.json;
+  }
+}
+
 TEST(JsonText, ElementsOfNullAndOfAnEmptyArrayAreNone) {
   int count = 0;
   auto visit = [&](std::string_view) {
