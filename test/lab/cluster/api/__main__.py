@@ -39,7 +39,7 @@ def _arguments():
     parser.add_argument("--node-directory", default="", help="the node's --directory, for exec and logs")
     parser.add_argument("--node-listen", type=_address, default=None, help="also listen there, inside it")
     parser.add_argument("--bookmark-interval", type=float, default=60.0, metavar="SECONDS")
-    parser.add_argument("--history", type=int, default=50000, metavar="EVENTS",
+    parser.add_argument("--history", type=int, default=20000, metavar="EVENTS",
                         help="how many writes are remembered; older resourceVersions get 410")
     parser.add_argument("--no-streaming-lists", action="store_true", help="answer sendInitialEvents with 422")
     parser.add_argument("--access", choices=("rbac", "none"), default="rbac",
