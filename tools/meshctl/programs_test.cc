@@ -320,7 +320,7 @@ TEST_F(ProgramsTest, ACorruptCaStopsTheControlPlaneWithTheRemedy) {
   const Result result = Run({kControlPlane, "--source", "dir:" + (directory_ / "m"), "--state",
                              directory_ / "state", "--listen", "127.0.0.1:0"});
   EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, HasSubstr("Restore the file from a backup"));
+  EXPECT_THAT(result.err, HasSubstr("from a backup"));
   EXPECT_EQ(Read(directory_ / "state/ca.pem"), "garbage");
 }
 
@@ -342,7 +342,7 @@ TEST_F(ProgramsTest, CompletionScriptsKnowTheCommands) {
   const Result completed =
       Run({"/bin/bash", "-c",
            absl::StrCat("source ", directory_ / "completion.bash",
-                        "; COMP_WORDS=(meshctl routes explain --m); COMP_CWORD=3; _meshctl; echo "
+                        "; COMP_WORDS=(meshctl routes explain --met); COMP_CWORD=3; _meshctl; echo "
                         "\"${COMPREPLY[@]}\"; COMP_WORDS=(meshctl s); COMP_CWORD=1; _meshctl; echo "
                         "\"${COMPREPLY[@]}\"")});
   EXPECT_EQ(completed.out, "--method\nstatus services splits\n") << completed.err;
