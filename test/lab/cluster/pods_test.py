@@ -369,6 +369,13 @@ class ClusterTest(unittest.TestCase):
         self.assertNotIn(lab_id, run(["ip", "netns", "list"]).stdout)
         wait_for(lambda: not os.path.exists(f"/proc/{api}/exe"), "the end of the API server")
 
+    def test_the_node_lives_and_says_so(self):
+        with Cluster() as cluster:
+            cluster.kubectl("wait", "node/lab-node", "--for=condition=Ready", "--timeout=10s")
+            lease = wait_for(lambda: cluster.get("lease", "lab-node", "kube-node-lease"), "the heartbeat")
+            self.assertEqual(lease["spec"]["holderIdentity"], "lab-node")
+            self.assertRegex(lease["spec"]["renewTime"], r"\.\d{6}Z$")
+
     def test_a_namespace_comes_with_its_account_and_goes_with_its_pods(self):
         with Cluster() as cluster:
             cluster.kubectl("create", "namespace", "shop")

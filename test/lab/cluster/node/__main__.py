@@ -14,6 +14,7 @@ from lab.cluster.node.controllers import Context
 from lab.cluster.node.controllers.all import controllers_of
 from lab.cluster.node.events import Events
 from lab.cluster.node.informer import Informers
+from lab.cluster.node.kubelet.heartbeat import Heartbeat
 from lab.cluster.node.kubelet.images import Images
 from lab.cluster.node.kubelet.kubelet import Kubelet
 from lab.cluster.node.service_proxy import ServiceProxy
@@ -72,6 +73,7 @@ def main():
     proxy.prepare()
     register(kubelet)
     events.start()
+    Heartbeat(client, arguments.node_name).start()
     informers.start()
     informers.wait_until_synced()
     for reconciler in reconcilers:

@@ -20,6 +20,7 @@ _GROUPS = {
     "replicasets": ("apps/v1", "ReplicaSet", True),
     "statefulsets": ("apps/v1", "StatefulSet", True),
     "jobs": ("batch/v1", "Job", True),
+    "leases": ("coordination.k8s.io/v1", "Lease", True),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", True),
 }
 
