@@ -80,7 +80,9 @@ absl::Status RotationDriver::Round(absl::Time now) {
         return absl::OkStatus();
       },
       now);
-  if (taken.ok()) WEFT_LOG_INFO("rotation of the root: {}", RotationRecord::Phase_Name(phase));
+  if (taken.ok() && phase != document.record.phase()) {
+    WEFT_LOG_INFO("rotation of the root: {}", RotationRecord::Phase_Name(phase));
+  }
   return absl::IsAborted(taken) ? absl::OkStatus() : taken;
 }
 
