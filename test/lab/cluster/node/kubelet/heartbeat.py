@@ -1,4 +1,4 @@
-"""The node's heartbeat: a Lease in kube-node-lease, by which others see that it lives and what time it has."""
+"""The node's heartbeat: a Lease in kube-node-lease: others see that it lives and what its clock says."""
 
 import datetime
 import logging
