@@ -1,10 +1,9 @@
 #include "injector/webhook/server.h"
 
 #include <httplib.h>
-#include <openssl/pem.h>
 
 #include <atomic>
-#include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -55,14 +54,11 @@ class ServerTest : public ::testing::Test {
   // A client that trusts the authority's root and nothing else.
   std::unique_ptr<httplib::SSLClient> Client() {
     auto client = std::make_unique<httplib::SSLClient>("localhost", server_->port());
-    const std::string pem = authority_.Root();
-    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-    X509* root = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-    BIO_free(bio);
-    X509_STORE* store = X509_STORE_new();
-    X509_STORE_add_cert(store, root);
-    X509_free(root);
-    client->set_ca_cert_store(store);  // takes it
+    // In a file: with anything else the library reads the system's hundred roots first.
+    static std::atomic<int> number = 0;
+    const std::string path = absl::StrCat(::testing::TempDir(), "/server-root-", ++number, ".pem");
+    std::ofstream(path) << authority_.Root();
+    client->set_ca_cert_path(path);
     client->enable_server_certificate_verification(true);
     client->set_keep_alive(true);
     client->set_connection_timeout(120);
