@@ -211,9 +211,29 @@ class StrictTest(ClusterTest):
         self.cluster.wait_for_rollout("deployment/tea-v1", "shop")
         self.assertEqual(self.mesh.answers("http://tea-v1/"), {"tea-v1": 20})
 
+    def test_probes_of_every_kind_see_the_application_and_not_the_sidecar(self):
+        container = ("{{name: {name}, image: nginx, ports: [{{containerPort: 8080, name: http}}],\n"
+                     "  env: [{{name: PORT, value: '8080'}}, {{name: ANSWER, value: fine}}],\n"
+                     "  readinessProbe: {{{probe}, periodSeconds: 1}}}}")
+        cases = {"http": "httpGet: {path: /, port: http}", "tcp": "tcpSocket: {port: 8080}",
+                 "bad-port": "tcpSocket: {port: 8099}", "bad-scheme": "httpGet: {scheme: HTTPS, path: /, port: 8080}"}
+        for name, probe in cases.items():
+            self.apply(f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n"
+                       f"  containers:\n  - {container.format(name='app', probe=probe)}\n")
+        for name in ("http", "tcp"):
+            self.cluster.wait_for_pod(name, "shop")
+        for name in ("bad-port", "bad-scheme"):
+            self.eventually(lambda n=name: "probe failed" in self.describe("pod", n), "the probe to fail", 30)
+            self.assertEqual(self.cluster.get("pod", name, "shop")["status"]["phase"], "Running")
+
 
 class ReplicaTest(ClusterTest):
-    """What the control plane loses, the traffic does not notice."""
+    """What the control plane loses or changes, the traffic does not notice."""
+
+    helm_flags = ("--set", "ca.leafLifetime=15s", "--set", "controlPlane.extraArgs={--rotation-settle=2s}")
+
+    def roots(self, namespace):
+        return self.cluster.get("configmap", "weft-root", namespace)["data"]["root.pem"]
 
     def load(self):
         address = self.cluster.get("service", "tea", "shop")["spec"]["clusterIP"]
@@ -247,3 +267,20 @@ class ReplicaTest(ClusterTest):
         result = load.stop()
         self.assertEqual(result.failed, 0, result.summary)
         self.assertGreater(result.requests, 1000, result.summary)
+
+    def test_the_root_rotates_without_a_failed_request(self):
+        before = self.roots("shop")
+        self.mesh.get("http://tea/")
+        load = self.load()
+        self.mesh.meshctl("ca", "rotate", timeout=180)
+        self.eventually(lambda: self.roots("shop").count("BEGIN CERTIFICATE") == 1, "one root to be published")
+        after = self.roots("shop")
+        self.assertNotEqual(after, before)
+        self.assertEqual(after, self.roots(SYSTEM))
+        result = load.stop()
+        self.assertEqual(result.failed, 0, result.summary)
+        self.assertGreater(result.requests, 1000, result.summary)
+        # Who comes now trusts the new root only, and the webhook is vouched for by it.
+        self.cluster.kubectl("-n", "shop", "rollout", "restart", "deployment/tea-v2")
+        self.mesh.await_shop()
+        self.assertEqual(self.mesh.answers("http://tea-v2/"), {"tea-v2": 20})
