@@ -117,7 +117,7 @@ class Injector {
  private:
   static std::string NameOf(const Json& object) {
     const Json* metadata = Find(object, "metadata");
-    if (metadata == nullptr) return "";
+    if (metadata == nullptr) return "*";
     const std::string name = StringAt(*metadata, "name");
     return name.empty() ? absl::StrCat(StringAt(*metadata, "generateName"), "*") : name;
   }
