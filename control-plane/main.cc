@@ -257,8 +257,9 @@ absl::Status Run(const Options& options) {
   if (!ca.ok()) return ca.status();
 
   // Objects in, resources out.
-  compile::Compiler compiler(
-      {.trust_domain = options.trust_domain, .cluster_domain = "cluster.local"});
+  compile::Compiler compiler({.trust_domain = options.trust_domain,
+                              .cluster_domain = "cluster.local",
+                              .awaits_pods = *kubernetes != nullptr});
   CompilerCatalogue catalogue(compiler);
   discovery::Hub hub(
       catalogue, metrics,

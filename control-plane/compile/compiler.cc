@@ -26,7 +26,8 @@ class Compiler::State {
   using Facts = absl::flat_hash_set<Fact>;
 
   explicit State(Options options)
-      : trust_domain_(std::move(options.trust_domain)), index_(std::move(options.cluster_domain)) {}
+      : trust_domain_(std::move(options.trust_domain)),
+        index_(std::move(options.cluster_domain), options.awaits_pods) {}
 
   ResourcePtr Get(const ResourceKey& key) {
     absl::MutexLock lock(&mutex_);
@@ -269,9 +270,8 @@ weft::v1::ListSplitsResponse Compiler::ListSplits(std::string_view name_space) c
 std::vector<weft::v1::Finding> Compiler::Findings() const { return state_->Findings(); }
 
 std::vector<Review> Compiler::Reviews() const {
-  return state_->Read([](const Index& index, const View& view) {
-    return ReviewObjects(index, view);
-  });
+  return state_->Read(
+      [](const Index& index, const View& view) { return ReviewObjects(index, view); });
 }
 
 uint64_t Compiler::Revision() const { return state_->Revision(); }

@@ -103,7 +103,7 @@ class Collector {
            const std::string& zone) {
     std::optional<std::string> ip = CanonicalIp(address);
     if (!ip) return;
-    Endpoint& endpoint = found_.emplace_back();
+    Endpoint endpoint;
     endpoint.set_address(*ip);
     endpoint.set_port(static_cast<uint32_t>(port));
     endpoint.set_health(health);
@@ -114,11 +114,13 @@ class Collector {
                                                           : target.namespace_());
       endpoint.set_pod(target.name());
       pod = view_.Pod(endpoint.namespace_(), endpoint.pod());
+      if (pod == nullptr && view_.awaits_pods()) return;
     } else {
       pod = view_.PodAt(*ip);
     }
     if (pod != nullptr) Describe(view_, *pod, endpoint);
     if (!zone.empty()) endpoint.set_zone(zone);
+    found_.push_back(std::move(endpoint));
   }
 
   weft::v1::Endpoints Finish() {

@@ -205,6 +205,22 @@ TEST(Endpoints, SayWhoThePodIsAndWhetherItHasASidecar) {
   }
 }
 
+TEST(Endpoints, WhereKindsComeOneByOneAnEndpointWaitsForItsPod) {
+  MeshForTest mesh({.awaits_pods = true});
+  mesh.Apply(Service("clusterIP: 10.0.0.1, ports: [{name: http, port: 80}]") +
+             Slice("web-1",
+                   "addressType: IPv4, ports: [{name: http, port: 8080}], endpoints: "
+                   "[{addresses: [10.1.0.1], targetRef: {kind: Pod, name: a, namespace: shop}}, "
+                   "{addresses: [192.0.2.1]}]"));
+  // An address that is of no pod has nobody to wait for.
+  EXPECT_EQ(mesh.Addresses("shop/web:80"), "192.0.2.1:8080");
+  mesh.Apply(Pod("a", "podIP: 10.1.0.1", "containers: [{name: weft-sidecar}]", ""));
+  EXPECT_EQ(mesh.Addresses("shop/web:80"), "10.1.0.1:8080 192.0.2.1:8080");
+  EXPECT_TRUE(mesh.Endpoints("shop/web:80")->endpoints(0).meshed());
+  mesh.Remove(store::Kind::kPod, "shop", "a");
+  EXPECT_EQ(mesh.Addresses("shop/web:80"), "192.0.2.1:8080");
+}
+
 TEST(Endpoints, ThePodOfASliceIsFoundByReferenceOrByAddress) {
   for (std::string_view reference :
        {", targetRef: {kind: Pod, name: web-1, namespace: shop}", ""}) {

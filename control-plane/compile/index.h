@@ -40,13 +40,16 @@ std::string LocalServiceName(std::string_view reference, std::string_view name_s
 // Not thread-safe; the compiler guards it. Pointers are valid until the next Apply.
 class Index {
  public:
-  explicit Index(std::string cluster_domain) : cluster_domain_(std::move(cluster_domain)) {}
+  explicit Index(std::string cluster_domain, bool awaits_pods = false)
+      : cluster_domain_(std::move(cluster_domain)), awaits_pods_(awaits_pods) {}
 
   // Takes objects in and out; returns the facts whose answers may have changed.
   absl::flat_hash_set<Fact> Apply(std::vector<store::Update> updates);
 
   const store::Store& store() const { return store_; }
   std::string_view cluster_domain() const { return cluster_domain_; }
+  // As Compiler::Options says.
+  bool awaits_pods() const { return awaits_pods_; }
 
   // The services whose cluster IP the (canonical) address is, the oldest first.
   std::vector<const k8s::Service*> ServicesAt(std::string_view ip) const;
@@ -80,6 +83,7 @@ class Index {
   void TakeService(const k8s::Service& service, bool present, Facts& touched);
 
   const std::string cluster_domain_;
+  const bool awaits_pods_;
   store::Store store_;
   NameSets services_by_address_;   // ip -> "namespace/name"
   NameSets pods_by_address_;       // ip -> "namespace/name"

@@ -68,7 +68,7 @@ spec:
     headers: {cookie: "version=beta"}
 )";
 
-MeshForTest::MeshForTest() : compiler_(Compiler::Options{}) {
+MeshForTest::MeshForTest(Compiler::Options options) : compiler_(std::move(options)) {
   compiler_.SetListener([this](const std::vector<ResourceKey>& keys) {
     for (const ResourceKey& key : keys) {
       announced_.push_back(absl::StrCat(ToAbsl(TypeName(key.type)), " ", key.name));

@@ -14,7 +14,7 @@ namespace weft::compile {
 
 class MeshForTest {
  public:
-  MeshForTest();
+  explicit MeshForTest(Compiler::Options options = {});
 
   // Applies the objects of a YAML stream; it must be right.
   void Apply(std::string_view yaml);

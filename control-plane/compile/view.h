@@ -21,6 +21,7 @@ class View {
 
   std::string_view trust_domain() const { return trust_domain_; }
   std::string_view cluster_domain() const { return index_.cluster_domain(); }
+  bool awaits_pods() const { return index_.awaits_pods(); }
 
   const k8s::Service* Service(std::string_view name_space, std::string_view name) const;
   const k8s::Pod* Pod(std::string_view name_space, std::string_view name) const;
