@@ -32,8 +32,8 @@ class Compiler {
     std::string trust_domain = "cluster.local";
     // The DNS suffix of services: "tea.shop.svc.<cluster_domain>".
     std::string cluster_domain = "cluster.local";
-    // For sources that bring kinds one by one: an endpoint whose pod is not known (yet) is left out,
-    // and not taken for one without a sidecar, which would be sent plaintext.
+    // For sources that bring kinds one by one: an endpoint whose pod is not known (yet) is left
+    // out, and not taken for one without a sidecar, which would be sent plaintext.
     bool awaits_pods = false;
   };
 
