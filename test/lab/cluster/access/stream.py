@@ -72,6 +72,9 @@ class Stream:
             raise EOFError(str(error)) from error
 
     def _wait(self, event):
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            raise EOFError("closed from this side")
         poll = select.poll()
-        poll.register(self._socket.fileno(), event)
+        poll.register(descriptor, event)
         poll.poll()
