@@ -76,7 +76,8 @@ void Reporter::Take(std::vector<compile::Review> reviews) {
     present.insert(review.key);
     const auto known = subjects_.find(review.key);
     if (known != subjects_.end() && known->second.review.uid != review.uid) subjects_.erase(known);
-    Compare(subjects_.try_emplace(review.key, timing_).first->second, std::move(review));
+    Subject& subject = subjects_.try_emplace(review.key, timing_).first->second;
+    Compare(subject, std::move(review));
   }
   std::erase_if(subjects_, [&](const auto& entry) { return !present.contains(entry.first); });
   first_ = false;
