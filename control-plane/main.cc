@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/duration_flag.h"
 #include "base/log.h"
 #include "base/spiffe_id.h"
 #include "base/strings.h"
@@ -89,25 +90,6 @@ void DeclareIdentity(CLI::App& app, Options& options) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-// A CLI11 option whose value is a duration such as "1h", "90s", "20ms".
-void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value, absl::Duration min,
-                 absl::Duration max, const std::string& help) {
-  app.add_option_function<std::string>(
-         name,
-         [&value, min, max, name](const std::string& text) {
-           absl::Duration parsed;
-           if (!absl::ParseDuration(text, &parsed) || parsed < min || parsed > max) {
-             throw CLI::ValidationError(
-                 name, absl::StrCat("\"", text, "\" is not a duration from ",
-                                    absl::FormatDuration(min), " to ", absl::FormatDuration(max)));
-           }
-           value = parsed;
-         },
-         help)
-      ->type_name("DURATION")
-      ->default_str(absl::FormatDuration(value));
-}
-
 void Declare(CLI::App& app, Options& options) {
   app.add_option(
          "--source", options.source,
@@ -132,14 +114,18 @@ void Declare(CLI::App& app, Options& options) {
                  "SPIFFE trust domain of all identities of the mesh")
       ->type_name("NAME")
       ->capture_default_str();
-  AddDuration(app, "--leaf-lifetime", options.leaf_lifetime, absl::Seconds(2), absl::Hours(24 * 30),
-              "Lifetime of workload certificates");
-  AddDuration(app, "--rotation-settle", options.rotation_settle, absl::Seconds(2), absl::Hours(24),
-              "How long each step of a rotation of the root lasts at least");
-  AddDuration(app, "--lease-duration", options.lease_duration, absl::Seconds(1), absl::Minutes(5),
-              "In Kubernetes: how long a leader that has gone silent is waited for; whole seconds");
-  AddDuration(app, "--push-debounce", options.push_debounce, absl::ZeroDuration(),
-              absl::Seconds(10), "How long to gather changes before they are sent");
+  const auto duration = [&app](const char* name, absl::Duration& value, DurationRange range,
+                               const char* help) {
+    AddDuration(app, name, value, range, help, [&value](absl::Duration given) { value = given; });
+  };
+  duration("--leaf-lifetime", options.leaf_lifetime, {absl::Seconds(2), absl::Hours(24 * 30)},
+           "Lifetime of workload certificates");
+  duration("--rotation-settle", options.rotation_settle, {absl::Seconds(2), absl::Hours(24)},
+           "How long each step of a rotation of the root lasts at least");
+  duration("--lease-duration", options.lease_duration, {absl::Seconds(1), absl::Minutes(5)},
+           "In Kubernetes: how long a leader that has gone silent is waited for; whole seconds");
+  duration("--push-debounce", options.push_debounce, {absl::ZeroDuration(), absl::Seconds(10)},
+           "How long to gather changes before they are sent");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();

@@ -13,6 +13,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/duration_flag.h"
 #include "base/kubernetes/cancellation.h"
 #include "base/kubernetes/client.h"
 #include "base/kubernetes/status.h"
@@ -96,20 +97,10 @@ void Declare(CLI::App& app, Options& options) {
                  "Plain HTTP: /metrics, /healthz/ready, /healthz/live")
       ->type_name("ADDR:PORT")
       ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--drain-delay",
-         [&options](const std::string& text) {
-           absl::Duration parsed;
-           if (!absl::ParseDuration(text, &parsed) || parsed < absl::ZeroDuration() ||
-               parsed > absl::Minutes(5)) {
-             throw CLI::ValidationError(
-                 "--drain-delay", absl::StrCat("\"", text, "\" is not a duration from 0s to 5m"));
-           }
-           options.drain_delay = parsed;
-         },
-         "After SIGTERM, how long to keep answering while API servers learn that this pod goes")
-      ->type_name("DURATION")
-      ->default_str(absl::FormatDuration(options.drain_delay));
+  AddDuration(
+      app, "--drain-delay", options.drain_delay, {absl::ZeroDuration(), absl::Minutes(5)},
+      "After SIGTERM, how long to keep answering while API servers learn that this pod goes",
+      [&options](absl::Duration given) { options.drain_delay = given; });
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
       ->type_name("LEVEL")
       ->capture_default_str();

@@ -6,6 +6,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/duration_flag.h"
 #include "base/strings.h"
 #include "base/version.h"
 
@@ -16,22 +17,9 @@ namespace {
 constexpr unsigned kDefaultWorkers = 2;
 constexpr unsigned kMaxWorkers = 64;
 
-void AddDuration(CLI::App& app, const std::string& name, io::Nanos& value,
-                 const std::string& help) {
-  app.add_option_function<std::string>(
-         name,
-         [&value, name](const std::string& text) {
-           absl::Duration parsed;
-           if (!absl::ParseDuration(text, &parsed) || parsed < absl::ZeroDuration() ||
-               parsed > absl::Hours(24)) {
-             throw CLI::ValidationError(
-                 name, absl::StrCat("\"", text, "\" is not a duration from 0s to 24h"));
-           }
-           value = absl::ToInt64Nanoseconds(parsed);
-         },
-         help)
-      ->type_name("DURATION")
-      ->default_str(absl::FormatDuration(absl::Nanoseconds(value)));
+void AddNanos(CLI::App& app, const std::string& name, io::Nanos& value, const std::string& help) {
+  AddDuration(app, name, absl::Nanoseconds(value), {absl::ZeroDuration(), absl::Hours(24)}, help,
+              [&value](absl::Duration given) { value = absl::ToInt64Nanoseconds(given); });
 }
 
 }  // namespace
@@ -76,16 +64,16 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->capture_default_str();
   text("--health-listen", flags->health_listen, "ADDR:PORT", "/healthz/ready and /healthz/live")
       ->capture_default_str();
-  AddDuration(
+  AddNanos(
       app, "--drain-delay", flags->drain_delay,
       "After SIGTERM, how long to keep taking new connections while others learn that this pod "
       "goes");
-  AddDuration(app, "--drain-timeout", flags->drain_timeout,
-              "After that, how long requests under way may take to finish");
+  AddNanos(app, "--drain-timeout", flags->drain_timeout,
+           "After that, how long requests under way may take to finish");
   text("--log-level", flags->log_level, "LEVEL", "trace, debug, info, warn, error or off")
       ->capture_default_str();
-  AddDuration(app, "--await-ready", flags->await_ready,
-              "Run no sidecar: wait until the one in this pod is ready, for so long at most");
+  AddNanos(app, "--await-ready", flags->await_ready,
+           "Run no sidecar: wait until the one in this pod is ready, for so long at most");
   app.set_version_flag("--version", absl::StrCat("weft-sidecar ", ToAbsl(kVersion)));
   app.footer(
       "SIGTERM and SIGINT drain it and end it. Without the control plane it keeps serving what it "
