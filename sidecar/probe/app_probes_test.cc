@@ -65,6 +65,13 @@ TEST(ParseAppProbes, NamesTheProbeAndTheFieldThatIsWrong) {
 
 class CheckTest : public ::testing::Test {
  protected:
+  // An HTTP/2 connection takes leave of its peer after the answer is there: the reactor runs on
+  // until both ends have.
+  ~CheckTest() override {
+    int turns = 0;
+    discovery::RunUntil(reactor_, [&] { return serving_ == 0 && ++turns > 20; });
+  }
+
   admin::Response Ask(const AppProbe& probe) {
     admin::Response answer;
     discovery::RunTask(
@@ -87,6 +94,7 @@ class CheckTest : public ::testing::Test {
   }
 
   io::Reactor reactor_;
+  int serving_ = 0;  // health services that run
 };
 
 TEST_F(CheckTest, PassesOnWhatTheApplicationSays) {
@@ -135,7 +143,9 @@ TEST_F(CheckTest, ASilentApplicationTimesOut) {
 }
 
 // Serves one connection with gRPC's health service, whose answer's body is `message`.
-io::Task<void> ServeHealth(io::Listener* listener, std::string message, std::string* asked) {
+io::Task<void> ServeHealth(io::Listener* listener, std::string message, std::string* asked,
+                           int* serving) {
+  ++*serving;
   std::unique_ptr<io::Socket> socket = co_await listener->Accept();
   const auto answer = [](std::unique_ptr<http::ServerExchange> exchange, std::string body,
                          std::string* got) -> io::Task<void> {
@@ -164,6 +174,7 @@ io::Task<void> ServeHealth(io::Listener* listener, std::string message, std::str
         io::Spawn(answer(std::move(exchange), message, asked));
       });
   co_await session->Run();
+  --*serving;
 }
 
 TEST_F(CheckTest, AsksTheGrpcHealthService) {
@@ -179,7 +190,7 @@ TEST_F(CheckTest, AsksTheGrpcHealthService) {
   for (const auto& c : cases) {
     auto listener = *io::Listener::Open(*io::Address::Parse("127.0.0.1:0"), false);
     std::string asked;
-    io::Spawn(ServeHealth(listener.get(), c.message, &asked));
+    io::Spawn(ServeHealth(listener.get(), c.message, &asked, &serving_));
     AppProbe probe;
     probe.mutable_grpc()->set_port(listener->local().port());
     probe.mutable_grpc()->set_service("tea");
