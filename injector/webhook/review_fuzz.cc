@@ -19,7 +19,7 @@ class EnabledNamespaces final : public NamespaceSource {
   }
 };
 
-void Answer(std::string_view body) {
+void AnswerReview(std::string_view body) {
   static EnabledNamespaces namespaces;
   static Metrics& metrics = *new Metrics;
   static Mutator& mutator = *new Mutator(inject::Settings(), namespaces, metrics);
@@ -41,7 +41,7 @@ void Answer(std::string_view body) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  weft::webhook::Answer(bytes);
+  weft::webhook::AnswerReview(bytes);
   const auto documents =
       weft::inject::ParseYaml(bytes, {.bytes = 1 << 20, .documents = 100, .values = 10'000});
   if (!documents.ok()) return 0;

@@ -1,7 +1,6 @@
 // Any Destination resource, then any request to it: compiling ends with a destination or
 // InvalidArgument, and the destination decides, explains what it decided, and picks no backend that
 // must not be picked.
-//   bazel run --config=fuzz //sidecar/route:destination_fuzzer -- $PWD/sidecar/route/fuzz_seeds
 //
 // An input is the resource (serialized or in text format), a line "---", and a request in the
 // manner of HTTP/1: a line "METHOD TARGET", then lines "Name: value".
