@@ -10,6 +10,9 @@ namespace {
 // The mesh's protocols in the server's order of preference, in ALPN's wire form.
 constexpr std::string_view kServerAlpn = "\x07weft/h2\x08weft/tcp";
 
+// Of a peer's certificate message: kMaxChain certificates of RSA-4096 take half of it.
+constexpr size_t kMaxChainBytes = 32 * 1024;
+
 int SelectAlpn(SSL* /*ssl*/, const uint8_t** out, uint8_t* out_size, const uint8_t* in,
                unsigned in_size, void* /*arg*/) {
   uint8_t* selected = nullptr;
@@ -41,6 +44,7 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::Create(const Credentials
   SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_max_cert_list(ctx, kMaxChainBytes);
   SSL_CTX_set1_curves_list(ctx, "X25519:P-256");
   SSL_CTX_set_alpn_select_cb(ctx, &SelectAlpn, nullptr);
 

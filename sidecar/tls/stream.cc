@@ -26,6 +26,58 @@ std::string TakeLibraryError() {
   return reason == nullptr ? "" : reason;
 }
 
+Refusal RefusalOfVerification(int error) {
+  switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return Refusal::kExpired;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return Refusal::kNotYetValid;
+    case X509_V_ERR_INVALID_PURPOSE:
+    case X509_V_ERR_INVALID_CA:
+      return Refusal::kWrongUsage;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return Refusal::kSelfSigned;
+    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+    case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+      return Refusal::kChainTooLong;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return Refusal::kUntrusted;
+    default:
+      return Refusal::kBadCertificate;
+  }
+}
+
+// Of the library's last error; 0: it has none, so that the transport ended.
+Refusal RefusalOfLibrary(uint32_t code) {
+  if (code == 0) return Refusal::kBrokenOff;
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return Refusal::kMalformed;
+  const int reason = ERR_GET_REASON(code);
+  if (reason >= SSL_AD_REASON_OFFSET) return Refusal::kRefusedByPeer;
+  switch (reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return Refusal::kNoCertificate;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_WRONG_VERSION_ON_EARLY_DATA:
+      return Refusal::kVersion;
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return Refusal::kProtocol;
+    case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+      return Refusal::kChainTooLong;
+    default:
+      return Refusal::kMalformed;
+  }
+}
+
+std::string DescribeFailure(uint32_t code, std::string transport) {
+  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  if (reason != nullptr) return reason;
+  return transport.empty() ? "the peer ended it" : std::move(transport);
+}
+
 }  // namespace
 
 Stream::Stream(std::unique_ptr<io::Socket> socket, std::shared_ptr<const Context> context)
@@ -181,51 +233,80 @@ ssl_verify_result_t Stream::Verify(SSL* ssl, uint8_t* alert) {
   return static_cast<Stream*>(SSL_get_app_data(ssl))->VerifyPeer(alert);
 }
 
+ssl_verify_result_t Stream::Refuse(Refusal refusal, std::string why) {
+  refusal_ = refusal;
+  error_ = std::move(why);
+  return ssl_verify_invalid;
+}
+
 ssl_verify_result_t Stream::VerifyPeer(uint8_t* alert) {
   const STACK_OF(X509)* chain = SSL_get_peer_full_cert_chain(ssl_.get());
   X509* leaf = sk_X509_value(chain, 0);
   bssl::UniquePtr<X509_STORE_CTX> verification(X509_STORE_CTX_new());
   X509_STORE* store = SSL_CTX_get_cert_store(context_->ssl_ctx());
   *alert = SSL_AD_CERTIFICATE_UNKNOWN;
+  if (sk_X509_num(chain) > static_cast<size_t>(kMaxChain)) {
+    return Refuse(Refusal::kChainTooLong,
+                  absl::StrCat("the peer's chain has more than ", kMaxChain, " certificates"));
+  }
   if (X509_STORE_CTX_init(verification.get(), store, leaf, const_cast<STACK_OF(X509)*>(chain)) !=
           1 ||
       X509_STORE_CTX_set_default(verification.get(),
                                  SSL_is_server(ssl_.get()) ? "ssl_client" : "ssl_server") != 1) {
-    error_ = "the peer's certificate cannot be checked";
-    return ssl_verify_invalid;
+    return Refuse(Refusal::kBadCertificate, "the peer's certificate cannot be checked");
   }
+  X509_STORE_CTX_set_depth(verification.get(), kMaxChain);
   if (X509_verify_cert(verification.get()) != 1) {
     const int error = X509_STORE_CTX_get_error(verification.get());
     *alert = static_cast<uint8_t>(SSL_alert_from_verify_result(error));
-    error_ = absl::StrCat("the peer's certificate: ", X509_verify_cert_error_string(error));
-    return ssl_verify_invalid;
+    return Refuse(RefusalOfVerification(error),
+                  absl::StrCat("the peer's certificate: ", X509_verify_cert_error_string(error)));
   }
   X509_up_ref(leaf);
-  const absl::StatusOr<SpiffeId> id = x509::Certificate(bssl::UniquePtr<X509>(leaf)).Identity();
-  *alert = SSL_AD_CERTIFICATE_UNKNOWN;
+  const x509::Certificate certificate{bssl::UniquePtr<X509>(leaf)};
+  // A workload's certificate signs nothing (X509-SVID section 4.1).
+  if (certificate.IsCa()) {
+    return Refuse(Refusal::kWrongUsage, "the peer's certificate is that of a CA");
+  }
+  const absl::StatusOr<SpiffeId> id = certificate.Identity();
   if (!id.ok()) {
-    error_ = absl::StrCat("the peer's certificate: ", id.status().message());
-    return ssl_verify_invalid;
+    return Refuse(Refusal::kNoIdentity,
+                  absl::StrCat("the peer's certificate: ", id.status().message()));
   }
   const std::string uri = id->ToString();
   if (id->trust_domain != context_->trust_domain()) {
-    error_ = absl::StrCat("the peer is ", uri, ", not of trust domain ", context_->trust_domain());
-    return ssl_verify_invalid;
+    return Refuse(
+        Refusal::kWrongTrustDomain,
+        absl::StrCat("the peer is ", uri, ", not of trust domain ", context_->trust_domain()));
   }
   if (!expected_identity_.empty() && uri != expected_identity_) {
-    error_ = absl::StrCat("the peer is ", uri, ", expected ", expected_identity_);
-    return ssl_verify_invalid;
+    return Refuse(Refusal::kWrongIdentity,
+                  absl::StrCat("the peer is ", uri, ", expected ", expected_identity_));
   }
   peer_identity_ = uri;
   return ssl_verify_ok;
+}
+
+// After Outcome() found that the handshake is over; what the library recorded is still there.
+absl::Status Stream::HandshakeFailure() {
+  const uint32_t code = ERR_peek_last_error();
+  const Refusal refusal = refusal_.value_or(RefusalOfLibrary(code));
+  if (!refusal_.has_value()) error_ = DescribeFailure(code, socket_->error());
+  ERR_clear_error();
+  return Refused(refusal, error_);
 }
 
 io::Task<absl::Status> Stream::Handshake(io::Nanos deadline) {
   for (;;) {
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_.get());
+    const int wanted = SSL_get_error(ssl_.get(), result);
+    const bool over =
+        result != 1 && wanted != SSL_ERROR_WANT_READ && wanted != SSL_ERROR_WANT_WRITE;
+    const absl::Status failure = over ? HandshakeFailure() : absl::OkStatus();
     // Also after a failure: the alert is in the buffer.
     IoResult flushed = Flush();
+    if (over) co_return failure;
     if (result == 1) {
       while (flushed.would_block()) {
         if (co_await Wait(writable(), deadline) == nullptr) break;
@@ -233,28 +314,18 @@ io::Task<absl::Status> Stream::Handshake(io::Nanos deadline) {
       }
       if (!flushed.ok()) {
         error_ = "handshake not completed";
-        co_return absl::UnavailableError(absl::StrCat("TLS handshake: ", socket_->error()));
+        co_return Refused(Refusal::kBrokenOff, socket_->error());
       }
       if (context_->verifies() && alpn().empty()) {
         error_ = "no common protocol";
-        co_return absl::UnavailableError("TLS handshake: the peer speaks no protocol of the mesh");
+        co_return Refused(Refusal::kProtocol, "the peer speaks no protocol of the mesh");
       }
       co_return absl::OkStatus();
-    }
-    const std::string verification_error = error_;
-    const IoResult outcome = Outcome(result);
-    if (!outcome.would_block()) {
-      if (!verification_error.empty()) {
-        error_ = verification_error;
-        co_return absl::UnauthenticatedError(absl::StrCat("TLS handshake: ", error_));
-      }
-      if (error_.empty()) error_ = "the peer ended it";
-      co_return absl::UnavailableError(absl::StrCat("TLS handshake: ", error_));
     }
     io::Event& awaited = flushed.would_block() ? writable() : readable();
     if (co_await Wait(awaited, deadline) == nullptr) {
       error_ = "no answer in time";
-      co_return absl::DeadlineExceededError("TLS handshake: no answer in time");
+      co_return Refused(Refusal::kTimeout, error_);
     }
   }
 }

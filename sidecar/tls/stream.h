@@ -3,6 +3,7 @@
 #define WEFT_SIDECAR_TLS_STREAM_H_
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "sidecar/io/stream.h"
 #include "sidecar/io/task.h"
 #include "sidecar/tls/context.h"
+#include "sidecar/tls/refusal.h"
 
 namespace weft::tls {
 
@@ -57,6 +59,8 @@ class Stream final : public io::Stream, public io::Pooled {
   io::IoResult Outcome(int result);
   static ssl_verify_result_t Verify(SSL* ssl, uint8_t* alert);
   ssl_verify_result_t VerifyPeer(uint8_t* alert);
+  ssl_verify_result_t Refuse(Refusal refusal, std::string why);
+  absl::Status HandshakeFailure();
   static int BioRead(BIO* bio, char* into, int size);
   static int BioWrite(BIO* bio, const char* from, int size);
   static const BIO_METHOD* BioMethod();
@@ -70,11 +74,13 @@ class Stream final : public io::Stream, public io::Pooled {
   std::string expected_identity_;  // empty: any of the trust domain
   std::string peer_identity_;
   std::string error_;
+  std::optional<Refusal> refusal_;  // of the peer's certificate
 };
 
 // The client's handshake. `alpn` is what it offers; `expected_identity` the SPIFFE ID that the
 // server's certificate must carry. Errors: Unauthenticated (the peer's certificate; the message
-// says what is wrong with it), Unavailable (broken off, or no common protocol), DeadlineExceeded.
+// says what is wrong with it), Unavailable (broken off, or no common protocol), DeadlineExceeded;
+// RefusalOf() names the reason.
 io::Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(std::unique_ptr<io::Socket> socket,
                                                           std::shared_ptr<const Context> context,
                                                           std::string alpn,

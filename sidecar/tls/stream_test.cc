@@ -149,14 +149,15 @@ TEST_F(StreamTest, AConnectionThatIsCutIsNotTakenForAnEnd) {
   EXPECT_NE((*server)->error(), "");
 }
 
-struct Refusal {
+struct Case {
   std::string name;
   std::function<void(const Ca& ca, Credentials* client, Credentials* server)> arrange;
   bool client_refuses;
+  std::string reason;
   std::string message;
 };
 
-class RefusalTest : public StreamTest, public testing::WithParamInterface<Refusal> {};
+class RefusalTest : public StreamTest, public testing::WithParamInterface<Case> {};
 
 TEST_P(RefusalTest, IsRefusedWithItsReason) {
   Credentials client = ca_.Issue({.identity = {"cluster.local", "shop", "web"}});
@@ -167,64 +168,69 @@ TEST_P(RefusalTest, IsRefusedWithItsReason) {
   EXPECT_EQ(refusing.status().code(), absl::StatusCode::kUnauthenticated) << refusing.status();
   EXPECT_NE(std::string(refusing.status().message()).find(GetParam().message), std::string::npos)
       << refusing.status();
+  EXPECT_EQ(RefusalOf(refusing.status()), GetParam().reason) << refusing.status();
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Peers, RefusalTest,
-    testing::ValuesIn(std::vector<Refusal>{
+    testing::ValuesIn(std::vector<Case>{
         {"ServerWithAnotherServiceAccount",
          [](const Ca& ca, Credentials*, Credentials* server) {
            *server = ca.Issue({.identity = {"cluster.local", "shop", "coffee"}});
          },
-         true, "expected spiffe://cluster.local/ns/shop/sa/tea"},
+         true, "wrong-identity", "expected spiffe://cluster.local/ns/shop/sa/tea"},
         {"ServerOfAnotherTrustDomain",
          [](const Ca& ca, Credentials*, Credentials* server) {
            *server = ca.Issue({.identity = {"other.mesh", "shop", "tea"}});
          },
-         true, "not of trust domain cluster.local"},
+         true, "wrong-trust-domain", "not of trust domain cluster.local"},
         {"ClientOfAnotherTrustDomain",
          [](const Ca& ca, Credentials* client, Credentials*) {
            *client = ca.Issue({.identity = {"other.mesh", "shop", "web"}});
          },
-         false, "not of trust domain cluster.local"},
+         false, "wrong-trust-domain", "not of trust domain cluster.local"},
         {"ServerOfAnotherCa",
          [](const Ca& ca, Credentials*, Credentials* server) {
            *server = Ca().Issue({});
            server->roots_pem.push_back(ca.root_pem());
          },
-         true, "certificate"},
+         true, "untrusted", "certificate"},
         {"ClientOfAnotherCa",
          [](const Ca& ca, Credentials* client, Credentials*) {
            *client = Ca().Issue({});
            client->roots_pem.push_back(ca.root_pem());
          },
-         false, "certificate"},
+         false, "untrusted", "certificate"},
         {"ExpiredServer",
          [](const Ca& ca, Credentials*, Credentials* server) {
            *server =
                ca.Issue({.issued = absl::Now() - absl::Seconds(30), .lifetime = absl::Seconds(10)});
          },
-         true, "expired"},
+         true, "expired", "expired"},
         {"ExpiredClient",
          [](const Ca& ca, Credentials* client, Credentials*) {
            *client =
                ca.Issue({.issued = absl::Now() - absl::Seconds(30), .lifetime = absl::Seconds(10)});
          },
-         false, "expired"},
+         false, "expired", "expired"},
+        {"ClientOfTomorrow",
+         [](const Ca& ca, Credentials* client, Credentials*) {
+           *client = ca.Issue({.issued = absl::Now() + absl::Hours(24)});
+         },
+         false, "not-yet-valid", "not yet valid"},
+        {"ClientWithoutACertificate",
+         [](const Ca&, Credentials* client, Credentials*) {
+           client->chain_pem.clear();
+           client->key.reset();
+         },
+         false, "no-certificate", "CERTIFICATE"},
     }),
-    [](const testing::TestParamInfo<Refusal>& info) { return info.param.name; });
-
-TEST_F(StreamTest, AClientWithoutACertificateIsRefused) {
-  Credentials client = ca_.Issue({});
-  client.chain_pem.clear();
-  client.key.reset();
-  EXPECT_FALSE(Handshake(client, ca_.Issue({})).second.ok());
-}
+    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
 
 TEST_F(StreamTest, AClientThatOffersAnotherProtocolIsRefused) {
   const auto [client, server] = Handshake(ca_.Issue({}), ca_.Issue({}), kTea, "http/1.1");
-  EXPECT_FALSE(client.ok());
-  EXPECT_FALSE(server.ok());
+  EXPECT_EQ(RefusalOf(client.status()), "refused-by-peer") << client.status();
+  EXPECT_EQ(RefusalOf(server.status()), "protocol") << server.status();
 }
 
 TEST(ContextTest, NamesWhatIsBad) {

@@ -1,4 +1,5 @@
-"""Checks the whole project: style, unit tests, unit tests under sanitizers, and the mesh end to end.
+"""Checks the whole project: style, unit tests, unit tests under sanitizers, every fuzz target for some seconds, and
+the mesh end to end.
 
 Every phase prints how long it took; the last line is the sum of all of them: "N passed, N failed".
 """
@@ -10,9 +11,11 @@ import sys
 import time
 
 import bazel
+import fuzz
 import tidy
 
 _SANITIZED = ["//base/...", "//sidecar/...", "//control-plane/...", "//injector/..."]
+_FUZZ_SECONDS = 5  # of each target
 _PROGRAMS = ["//control-plane:weft-control-plane", "//injector:weft-injector",
              "//injector/init:weft-init",
              "//sidecar:weft-sidecar", "//tools/meshctl:meshctl"]
@@ -124,6 +127,7 @@ def phases(arguments):
         unit,
         ("unit tests with sanitizers", lambda: bazel_tests(_SANITIZED, bazel.ASAN)),
         sanitized_programs,
+        ("fuzzing", lambda: fuzz.check(_FUZZ_SECONDS)),
         ("clang-tidy", tidy.run),
         ("end to end", lambda: end_to_end(None)),
     ]
