@@ -4,7 +4,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/log.h"
+#include "base/log_budget.h"
 #include "base/strings.h"
 #include "sidecar/proxy/forward.h"
 #include "sidecar/proxy/introduction.h"
@@ -23,6 +26,9 @@ struct Caller {
   std::string principal;  // SPIFFE ID; empty: plaintext
   bool meshed() const { return !principal.empty(); }
 };
+
+// Of refused TLS handshakes that are logged in a second, by each worker.
+constexpr int kRefusalLines = 10;
 
 // The application, always the same.
 class AppChooser final : public Chooser {
@@ -161,13 +167,16 @@ class Inbound {
     absl::StatusOr<std::unique_ptr<tls::Stream>> stream = co_await tls::Accept(
         std::move(socket_), worker_.identity.context, Deadline(worker_.options.handshake_timeout));
     if (!stream.ok()) {
-      const std::string reason = absl::StatusCodeToString(stream.status().code());
       worker_.metrics
           ->Counter("weft_tls_handshake_failures_total",
                     "TLS handshakes that failed, by who began them and why.",
-                    {{"direction", "inbound"}, {"reason", reason}})
+                    {{"direction", "inbound"}, {"reason", tls::RefusalOf(stream.status())}})
           ->Add();
-      WEFT_LOG_WARN("inbound connection from {}: {}", peer, ToStd(stream.status().message()));
+      thread_local LogBudget budget(kRefusalLines, absl::Seconds(1));
+      if (const std::optional<uint64_t> left_out = budget.Take(absl::Now())) {
+        WEFT_LOG_WARN("inbound connection from {}: {}{}", peer, ToStd(stream.status().message()),
+                      *left_out == 0 ? "" : absl::StrCat(" (", *left_out, " more like it)"));
+      }
       co_return;
     }
     Caller caller{.principal = (*stream)->peer_identity()};

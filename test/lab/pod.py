@@ -116,3 +116,10 @@ class Pod:
     def metrics(self):
         """The sidecar's metrics, as Prometheus text."""
         return self.get("http://127.0.0.1:15020/metrics")
+
+    def metric(self, name, **labels):
+        """The sum of a metric's series that have these labels; 0 if there is none."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        series = [line.rsplit(" ", 1) for line in self.metrics().splitlines()
+                  if line.split("{")[0].split(" ")[0] == name]
+        return sum(float(value) for key, value in series if all(label in key for label in wanted))
