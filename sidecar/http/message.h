@@ -96,6 +96,9 @@ class Outgoing {
   virtual io::Event& writable() = 0;
   // Nothing more will get through to the peer.
   virtual bool write_failed() const = 0;
+  // Notified when write_failed() has become true although nobody writes: the peer has broken the
+  // exchange off. Null where only writing tells. For the coroutine that may wait for writable().
+  virtual io::Event* broken() { return nullptr; }
 };
 
 // A request that came in and the response that goes out.

@@ -35,17 +35,26 @@ enum class Error : uint8_t {
 // The value of `weft-error` and of the metric's label.
 std::string_view ReasonOf(Error error);
 int StatusOf(Error error);
+// What a gRPC client is told, as a decimal number.
+std::string_view GrpcStatusOf(Error error);
 // Envoy's abbreviation for the standard metrics' response_flags, which dashboards know.
 std::string_view FlagsOf(Error error);
 
 // What a failed attempt to reach an upstream means.
 Error ErrorOfConnect(const absl::Status& status);
 
+// What a client was sent.
+struct ErrorAnswer {
+  int status;
+  std::string_view grpc_status;  // empty: the request was no gRPC
+};
+
 // Answers the exchange with the error: its status, `weft-error` and a line of text that says what
-// happened. `status` replaces the usual one if it is not 0. For exchanges that have not been
-// answered yet.
-void RespondWithError(http::ServerExchange& exchange, Error error, std::string_view detail,
-                      int status = 0);
+// happened. `status` replaces the usual one if it is not 0. A gRPC client takes no status but 200:
+// it is sent `grpc-status` and `grpc-message` in a response of nothing but a head ("Trailers-Only",
+// gRPC over HTTP/2). For exchanges that have not been answered yet.
+ErrorAnswer RespondWithError(http::ServerExchange& exchange, Error error, std::string_view detail,
+                             int status = 0);
 
 }  // namespace weft::proxy
 

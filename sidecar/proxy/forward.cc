@@ -91,7 +91,13 @@ class Exchange {
     while (!stop_) {
       switch (up_.PeekHead()) {
         case Incoming::State::kWouldBlock:
-          if (co_await Wait(up_.readable(), deadline) == nullptr) {
+          if (down_.write_failed()) {
+            Fail(Error::kDownstreamGone, "the client broke off");
+            co_return;
+          }
+          if (co_await Wait(up_.readable(),
+                            down_.broken() == nullptr ? up_.readable() : *down_.broken(),
+                            deadline) == nullptr) {
             // A long upload is no silence.
             if (std::exchange(sent, outcome_->request_bytes) == outcome_->request_bytes) {
               Fail(Error::kUpstreamTimeout, "no response");
@@ -229,8 +235,9 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options&
       down.Reset();
       return;
     }
-    outcome.status = StatusOf(error);
-    RespondWithError(down, error, detail);
+    const ErrorAnswer answer = RespondWithError(down, error, detail);
+    outcome.status = answer.status;
+    outcome.grpc_status = answer.grpc_status;
   };
   if (max_request_bytes != 0 && request.content_length.value_or(0) > max_request_bytes) {
     give_up(Error::kBodyTooLarge, "");

@@ -13,6 +13,7 @@
 #include "sidecar/proxy/introduction.h"
 #include "sidecar/proxy/relay.h"
 #include "sidecar/proxy/serve.h"
+#include "sidecar/proxy/violations.h"
 #include "sidecar/proxy/worker.h"
 #include "sidecar/tls/stream.h"
 
@@ -81,6 +82,10 @@ class InboundHandler final : public RequestHandler {
   }
 
   void OnRefused() override { worker_.metrics->CountError(ReasonOf(Error::kBadRequest)); }
+
+  void OnViolation(std::string_view code, std::string_view why) override {
+    RecordViolation(worker_, "inbound", code, why);
+  }
 
  private:
   // The application hears the version that its client speaks, unless the port's declaration says

@@ -9,6 +9,7 @@
 #include "sidecar/proxy/mesh_chooser.h"
 #include "sidecar/proxy/relay.h"
 #include "sidecar/proxy/serve.h"
+#include "sidecar/proxy/violations.h"
 #include "sidecar/proxy/worker.h"
 
 namespace weft::proxy {
@@ -51,6 +52,10 @@ class OutboundHandler final : public RequestHandler {
   }
 
   void OnRefused() override { worker_.metrics->CountError(ReasonOf(Error::kBadRequest)); }
+
+  void OnViolation(std::string_view code, std::string_view why) override {
+    RecordViolation(worker_, "outbound", code, why);
+  }
 
  private:
   void Record(const http::RequestHead& request, const MeshChooser& chooser, const Outcome& outcome,

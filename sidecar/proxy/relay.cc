@@ -14,6 +14,11 @@ constexpr size_t kTcpReadBytes = 16 * 1024;
 
 io::Nanos After(io::Nanos span) { return io::Reactor::Current()->now() + span; }
 
+// For a second event to wait for: the first one again if there is none.
+io::Event& OrElse(io::Event* event, http::Incoming& from) {
+  return event == nullptr ? from.readable() : *event;
+}
+
 // One direction of a TCP relay and what both share.
 struct TcpRelay {
   io::Nanos idle;
@@ -103,10 +108,11 @@ io::Task<BodyOutcome> RelayBody(http::Incoming& from, http::Outgoing& to, BodyLi
       case Incoming::State::kWouldBlock:
         to.Flush();
         if (to.write_failed()) co_return BodyOutcome::kSinkFailed;
-        // What the sink could not take yet must get out even if the source stays silent.
-        if ((to.flushed()
-                 ? co_await Wait(from.readable(), After(limits.idle))
-                 : co_await Wait(from.readable(), to.writable(), After(limits.idle))) == nullptr) {
+        // What the sink could not take yet must get out even if the source stays silent, and a sink
+        // that breaks off must not be noticed only when the source speaks again.
+        if (co_await Wait(from.readable(),
+                          OrElse(to.flushed() ? to.broken() : &to.writable(), from),
+                          After(limits.idle)) == nullptr) {
           co_return BodyOutcome::kIdle;
         }
         break;

@@ -75,8 +75,10 @@ io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& conne
       std::move(stream), options.h2, [&handler](std::unique_ptr<http::ServerExchange> exchange) {
         io::Spawn(HandleOne(handler, std::move(exchange)));
       });
+  session->set_on_refused([&handler] { handler->OnRefused(); });
   const Http2Connection served(&connections, session.get());
   co_await session->Run();
+  if (!session->violation().empty()) handler->OnViolation(session->violation(), session->error());
 }
 
 io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun) {

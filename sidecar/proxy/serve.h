@@ -23,6 +23,9 @@ class RequestHandler {
   virtual io::Task<void> Handle(http::ServerExchange& exchange) = 0;
   // A request that could not be read was answered with an error.
   virtual void OnRefused() = 0;
+  // A client's connection was ended because it violated HTTP/2 or asked too much of it. `code`:
+  // what it was told, "ENHANCE_YOUR_CALM" for example; `why` in words.
+  virtual void OnViolation(std::string_view code, std::string_view why) = 0;
 };
 
 // Serve until the connection ends, or is drained.

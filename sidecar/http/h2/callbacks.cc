@@ -47,12 +47,13 @@ const nghttp2_session_callbacks* Callbacks::Table() {
   return table;
 }
 
-int Callbacks::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, void* user_data) {
+int Callbacks::OnBeginFrame(nghttp2_session* /*nghttp2*/, const nghttp2_frame_hd* header,
+                            void* user_data) {
   Session& session = SessionOf(user_data);
   switch (header->type) {
     case NGHTTP2_HEADERS:
       session.head_began_ = session.now();
-      return 0;
+      return session.CheckOpen(header->stream_id) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     case NGHTTP2_DATA:
       // Also an empty one that ends the stream: it can do so once.
       if (header->length > 0 || (header->flags & NGHTTP2_FLAG_END_STREAM) != 0) return 0;
@@ -61,8 +62,7 @@ int Callbacks::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, vo
       break;
   }
   if (session.free_frames_.Spend(session.now())) return 0;
-  session.Violation("the peer floods the connection with frames that carry nothing",
-                    NGHTTP2_ENHANCE_YOUR_CALM);
+  session.Violation(kTooManyFree, NGHTTP2_ENHANCE_YOUR_CALM);
   return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -74,6 +74,7 @@ int Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_frame* fra
   const int32_t id = frame->hd.stream_id;
   Stream* stream = StreamOf(nghttp2, id);
   if (stream == nullptr && session.server_ && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    session.closed_streams_.OnOpened(id);
     // A peer that opens and resets streams frees its slots, but not the work that it has caused.
     if (session.handles_ >= 2 * size_t{session.limits_.max_concurrent_streams}) {
       nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
@@ -138,6 +139,9 @@ int Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* frame, voi
         session.OnHead(stream, end_stream);
       }
       break;
+    case NGHTTP2_RST_STREAM:
+      session.closed_streams_.OnResetByPeer(frame->hd.stream_id);
+      break;
     case NGHTTP2_PING:
       if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         session.OnPingAnswered(frame->ping.opaque_data);
@@ -190,6 +194,7 @@ int Callbacks::OnStreamClose(nghttp2_session* nghttp2, int32_t stream_id, uint32
   const bool broken = error_code != NGHTTP2_NO_ERROR && by_peer;
   if (stream != nullptr) {
     if (session.block_stream_ == stream) session.block_stream_ = nullptr;
+    if (session.server_ && !static_cast<ServerStream*>(stream)->handed_over()) session.OnRefused();
     stream->OnClosed(error_code);
     stream->DiscardIfDone();
   }
@@ -200,7 +205,7 @@ int Callbacks::OnStreamClose(nghttp2_session* nghttp2, int32_t stream_id, uint32
   if (!broken) {
     session.broken_streams_.Earn(1);
   } else if (!session.broken_streams_.Spend(session.now())) {
-    session.Violation("the peer breaks off too many streams", NGHTTP2_ENHANCE_YOUR_CALM);
+    session.Violation(kTooManyBroken, NGHTTP2_ENHANCE_YOUR_CALM);
     return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
   return 0;
@@ -216,6 +221,9 @@ int Callbacks::OnFrameSent(nghttp2_session* nghttp2, const nghttp2_frame* frame,
       if (Stream* stream = StreamOf(nghttp2, frame->hd.stream_id)) {
         stream->OnFrameSent((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
       }
+      break;
+    case NGHTTP2_RST_STREAM:
+      session.closed_streams_.OnResetByUs(frame->hd.stream_id);
       break;
     case NGHTTP2_GOAWAY:
       session.OnGoawaySent(frame->goaway.error_code);
@@ -245,7 +253,7 @@ int Callbacks::SendData(nghttp2_session* nghttp2, nghttp2_frame* frame, const ui
                         size_t size, nghttp2_data_source* /*source*/, void* user_data) {
   Stream* stream = StreamOf(nghttp2, frame->hd.stream_id);
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  if (!SessionOf(user_data).AppendFrame({frame_header, kFrameHeaderBytes},
+  if (!SessionOf(user_data).AppendFrame({frame_header, FrameHeaders::kBytes},
                                         stream->outgoing().first(size))) {
     return NGHTTP2_ERR_WOULDBLOCK;
   }

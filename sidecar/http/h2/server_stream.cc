@@ -26,6 +26,7 @@ ServerStream* ServerStream::New(Session* session, int32_t id) {
 
 std::unique_ptr<ServerExchange> ServerStream::Hold() {
   MarkHeld();
+  handed_over_ = true;
   return std::make_unique<ServerHandle>(this);
 }
 
@@ -89,6 +90,8 @@ Verdict ServerStream::OnFieldsEnd(bool end_stream) {
     // Two names for one destination: somebody would be deceived (RFC 9113 section 8.3.1).
     return Verdict::kMalformed;
   }
+  // User information does not belong there (RFC 9113 section 8.3.1).
+  if (request_.authority.find('@') != std::string::npos) return Verdict::kMalformed;
   if (request_.authority == kNoAuthority) request_.authority.clear();
   if (!cookie_.empty()) request_.headers.Add("cookie", cookie_);
   request_.version = Version::kHttp2;
@@ -144,7 +147,7 @@ bool ServerStream::Recycle() {
   protocol_.clear();
   host_.clear();
   cookie_.clear();
-  head_complete_ = too_large_ = false;
+  head_complete_ = handed_over_ = too_large_ = false;
   return true;
 }
 

@@ -32,6 +32,8 @@ class ServerStream final : public Stream {
   // Nobody holds it: answers 431 (RFC 6585 section 5).
   void AnswerTooLarge();
   bool head_complete() const { return head_complete_; }
+  // Hold() has been called.
+  bool handed_over() const { return handed_over_; }
 
   bool Recycle();
 
@@ -46,6 +48,7 @@ class ServerStream final : public Stream {
   std::string host_;
   std::string cookie_;
   bool head_complete_ = false;
+  bool handed_over_ = false;
   bool too_large_ = false;
 };
 

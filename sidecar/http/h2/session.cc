@@ -5,9 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "base/strings.h"
 #include "nghttp2/nghttp2.h"
 #include "sidecar/http/h2/callbacks.h"
 #include "sidecar/http/h2/client_stream.h"
@@ -20,16 +18,10 @@ namespace {
 
 using io::IoResult;
 
-// The bytes of one read, and how many reads may follow each other before others have their turn.
-constexpr size_t kReadBytes = io::Buffer::kBlockBytes;
-constexpr int kReadsPerTurn = 4;
 // What one TLS record can carry.
 constexpr size_t kRecordBytes = 16 * 1024;
 // A record with less room than this is full enough.
 constexpr size_t kFullEnough = 512;
-// Frames that wait in nghttp2 while the peer does not read: answers to what it sends. Each exchange
-// has a few.
-constexpr size_t kQueuedFramesPerStream = 8;
 
 // Shared by all sessions.
 const nghttp2_option* Options() {
@@ -55,19 +47,6 @@ const nghttp2_option* Options() {
   return options;
 }
 
-uint32_t CodeOf(int nghttp2_error) {
-  switch (nghttp2_error) {
-    case NGHTTP2_ERR_FLOODED:
-    case NGHTTP2_ERR_TOO_MANY_SETTINGS:
-    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
-      return NGHTTP2_ENHANCE_YOUR_CALM;
-    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
-      return NGHTTP2_PROTOCOL_ERROR;
-    default:
-      return NGHTTP2_INTERNAL_ERROR;
-  }
-}
-
 }  // namespace
 
 Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bool server)
@@ -78,6 +57,7 @@ Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bo
       watch_(this),
       free_frames_(limits.free_frames, reactor_->now()),
       broken_streams_(limits.broken_streams, reactor_->now()),
+      frames_(server ? NGHTTP2_CLIENT_MAGIC_LEN : 0),
       last_read_(reactor_->now()),
       last_write_(last_read_),
       last_active_(last_read_) {
@@ -139,107 +119,10 @@ size_t Session::MaxHeadBytes() const {
   return nghttp2_session_get_remote_settings(nghttp2_, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
 }
 
-// ---- What comes in.
-
-void Session::ReadAvailable() {
-  read_paused_ = false;
-  for (int i = 0; i < kReadsPerTurn; ++i) {
-    const std::span<uint8_t> room = in_.Room(kReadBytes).first(kReadBytes);
-    const IoResult result = transport_->Read(room);
-    if (!result.ok()) {
-      in_.Release();
-      if (result.would_block()) {
-        if (write_failed_) read_ended_ = true;
-        return;
-      }
-      read_ended_ = true;
-      if (result.failed() && error_.empty()) error_ = transport_->error();
-      return;
-    }
-    last_read_ = now();
-    ping_sent_ = false;
-    Receive(room.first(result.bytes));
-    if (closed_) break;
-  }
-  in_.Release();
-  // Others run now, what was caused is written, and then it goes on.
-  read_paused_ = true;
-  ScheduleWrite();
-}
-
-void Session::Receive(std::span<const uint8_t> bytes) {
-  busy_ = true;
-  const ssize_t taken = nghttp2_session_mem_recv(nghttp2_, bytes.data(), bytes.size());
-  busy_ = false;
-  if (failing_) {
-    Fail(error_);
-  } else if (taken < 0) {
-    const int error = static_cast<int>(taken);
-    Violation(nghttp2_strerror(error), CodeOf(error));
-  } else if (write_blocked_ && nghttp2_session_get_outbound_queue_size(nghttp2_) >
-                                   kQueuedFramesPerStream * limits_.max_concurrent_streams) {
-    Violation("the peer does not read the answers to what it sends", NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-  ScheduleWrite();
-}
-
-void Session::OnHead(Stream* stream, bool end_stream) {
-  const bool first = server_ && !static_cast<ServerStream*>(stream)->head_complete();
-  const Verdict verdict = stream->OnFieldsEnd(end_stream);
-  if (end_stream) stream->OnIncomingEnd();
-  if (verdict == Verdict::kMalformed || (verdict == Verdict::kTooLarge && !server_)) {
-    nghttp2_submit_rst_stream(nghttp2_, NGHTTP2_FLAG_NONE, stream->id(), NGHTTP2_PROTOCOL_ERROR);
-  } else if (verdict == Verdict::kTooLarge) {
-    static_cast<ServerStream*>(stream)->AnswerTooLarge();
-  } else if (first) {
-    OnRequest(stream);
-  }
-}
-
-// A stream's own window is returned as its user consumes. The connection's is returned at once, so
-// that a slow reader does not stop the others, until too much waits in memory: then as users
-// consume.
-void Session::OnDataArrived(size_t bytes, bool wanted) {
-  unreturned_window_ += bytes;
-  if (wanted) unconsumed_bytes_ += bytes;
-  ReturnConnectionWindow();
-}
-
-void Session::OnConsumed(Stream* stream, size_t bytes) {
-  unconsumed_bytes_ -= bytes;
-  if (closed_) return;
-  if (stream->open()) nghttp2_session_consume_stream(nghttp2_, stream->id(), bytes);
-  ReturnConnectionWindow();
-  ScheduleWrite();
-}
-
-void Session::ReturnConnectionWindow() {
-  if (unreturned_window_ == 0 || unconsumed_bytes_ > limits_.max_unconsumed_bytes) return;
-  nghttp2_session_consume_connection(nghttp2_, unreturned_window_);
-  unreturned_window_ = 0;
-}
-
-void Session::OnPeerSettings() {
-  settings_seen_ = true;
-  OnChange();
-}
-
-void Session::OnGoaway(uint32_t error_code, std::string_view debug_data) {
-  if (error_code != NGHTTP2_NO_ERROR && error_.empty()) {
-    constexpr size_t kShownBytes = 200;
-    error_ = absl::StrCat("the peer ended the connection: ", nghttp2_http2_strerror(error_code));
-    if (!debug_data.empty()) {
-      absl::StrAppend(&error_, " (", absl::CEscape(ToAbsl(debug_data.substr(0, kShownBytes))), ")");
-    }
-  }
-  draining_ = true;
-  OnChange();
-}
-
 // ---- What goes out.
 
 size_t Session::RecordRoom() const {
-  const size_t used = out_.size() + kFrameHeaderBytes;
+  const size_t used = out_.size() + FrameHeaders::kBytes;
   return used < kRecordBytes ? kRecordBytes - used : 0;
 }
 
@@ -306,8 +189,13 @@ void Session::OnBlocked() {
   wake_.Notify();
 }
 
+std::string_view Session::violation() const {
+  return violation_code_ == 0 ? std::string_view() : nghttp2_http2_strerror(violation_code_);
+}
+
 void Session::OnGoawaySent(uint32_t error_code) {
   if (error_code == NGHTTP2_NO_ERROR || !error_.empty()) return;
+  violation_code_ = error_code;
   error_ = last_invalid_.empty()
                ? absl::StrCat("the peer was told: ", nghttp2_http2_strerror(error_code))
                : last_invalid_;
@@ -355,6 +243,10 @@ std::unique_ptr<ServerSession> ServerSession::Create(std::unique_ptr<io::Stream>
 
 void ServerSession::OnRequest(Stream* stream) {
   on_request_(static_cast<ServerStream*>(stream)->Hold());
+}
+
+void ServerSession::OnRefused() {
+  if (on_refused_) on_refused_();
 }
 
 }  // namespace weft::http::h2

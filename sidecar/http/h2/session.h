@@ -23,6 +23,8 @@
 #include <string>
 #include <string_view>
 
+#include "sidecar/http/h2/closed_streams.h"
+#include "sidecar/http/h2/frame_headers.h"
 #include "sidecar/http/h2/rate_guard.h"
 #include "sidecar/http/message.h"
 #include "sidecar/io/buffer.h"
@@ -86,7 +88,10 @@ struct Limits {
 class Stream;
 struct Callbacks;
 
-inline constexpr size_t kFrameHeaderBytes = 9;
+// What is said of a peer that has spent Limits::free_frames, and Limits::broken_streams.
+inline constexpr std::string_view kTooManyFree =
+    "the peer floods the connection with frames that carry nothing";
+inline constexpr std::string_view kTooManyBroken = "the peer breaks off too many streams";
 
 // What both sides have in common.
 class Session : private io::EndOfTurn {
@@ -116,6 +121,10 @@ class Session : private io::EndOfTurn {
   // Why the connection was ended by an error of either side, in words; empty if it was not.
   const std::string& error() const { return error_; }
 
+  // What the peer was told when it had violated the protocol or asked too much, "PROTOCOL_ERROR"
+  // for example; empty if it has not.
+  std::string_view violation() const;
+
   // Bytes of bodies that came in and wait to be consumed.
   size_t unconsumed_bytes() const { return unconsumed_bytes_; }
 
@@ -141,6 +150,8 @@ class Session : private io::EndOfTurn {
   virtual void OnChange() {}
   // A request's head is complete.
   virtual void OnRequest(Stream* stream) {}
+  // A request was malformed or too large, and has been refused.
+  virtual void OnRefused() {}
 
   bool peer_closed() const { return transport_ == nullptr || transport_->peer_closed(); }
 
@@ -165,6 +176,9 @@ class Session : private io::EndOfTurn {
   // What comes in.
   void ReadAvailable();
   void Receive(std::span<const uint8_t> bytes);
+  void Feed(std::span<const uint8_t> bytes);
+  // For HEADERS and DATA that come in. False if it is a violation that ends the connection.
+  bool CheckOpen(int32_t stream_id);
   void OnHead(Stream* stream, bool end_stream);
   void OnDataArrived(size_t bytes, bool wanted);
   void OnPingAnswered(std::span<const uint8_t> opaque_data);
@@ -206,6 +220,8 @@ class Session : private io::EndOfTurn {
   size_t unreturned_window_ = 0;  // of the connection: consumed, or on loan
   RateGuard free_frames_;
   RateGuard broken_streams_;
+  ClosedStreams closed_streams_;  // of a server
+  FrameHeaders frames_;           // that come in
 
   bool closed_ = false;
   bool draining_ = false;
@@ -226,6 +242,7 @@ class Session : private io::EndOfTurn {
   io::Nanos head_began_ = io::kNever;  // of the block of fields that is coming in
   std::string error_;
   std::string last_invalid_;
+  uint32_t violation_code_ = 0;
 };
 
 // The side that sends requests.
@@ -264,11 +281,17 @@ class ServerSession final : public Session {
   static std::unique_ptr<ServerSession> Create(std::unique_ptr<io::Stream> transport,
                                                const Limits& limits, OnRequestFunction on_request);
 
+  // Called when a request has been refused without `on_request`: it was malformed, and reset, or
+  // too large, and answered with 431. It must not destroy the session.
+  void set_on_refused(std::function<void()> on_refused) { on_refused_ = std::move(on_refused); }
+
  private:
   using Session::Session;
   void OnRequest(Stream* stream) override;
+  void OnRefused() override;
 
   OnRequestFunction on_request_;
+  std::function<void()> on_refused_;
 };
 
 }  // namespace weft::http::h2

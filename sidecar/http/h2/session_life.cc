@@ -26,11 +26,11 @@ void AppendGoaway(int32_t last_stream_id, uint32_t error_code, std::string_view 
   const auto number = [](uint8_t* at, uint32_t value) {
     for (int i = 3; i >= 0; --i, value >>= 8) at[i] = static_cast<uint8_t>(value);
   };
-  std::array<uint8_t, kFrameHeaderBytes + 8> frame{};
+  std::array<uint8_t, FrameHeaders::kBytes + 8> frame{};
   frame[2] = static_cast<uint8_t>(8 + why.size());
   frame[3] = NGHTTP2_GOAWAY;
-  number(&frame[kFrameHeaderBytes], static_cast<uint32_t>(last_stream_id));
-  number(&frame[kFrameHeaderBytes + 4], error_code);
+  number(&frame[FrameHeaders::kBytes], static_cast<uint32_t>(last_stream_id));
+  number(&frame[FrameHeaders::kBytes + 4], error_code);
   out->Append(frame);
   out->Append(why);
 }
@@ -137,6 +137,7 @@ void Session::Close(std::string_view reason) {
 void Session::Violation(std::string_view what, uint32_t error_code) {
   if (closed_ || failing_) return;
   error_ = what;
+  violation_code_ = error_code;
   AppendGoaway(nghttp2_session_get_last_proc_stream_id(nghttp2_), error_code, what.substr(0, 100),
                &out_);
   if (busy_) {

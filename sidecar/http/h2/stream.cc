@@ -168,7 +168,10 @@ void Stream::OnClosed(uint32_t error_code) {
   if (error_.empty() && error_code != NGHTTP2_NO_ERROR) {
     error_ = absl::StrCat("the stream was reset: ", nghttp2_http2_strerror(error_code));
   }
-  if (sending_ != Sending::kSent) write_failed_ = true;
+  if (sending_ != Sending::kSent) {
+    write_failed_ = true;
+    broken_.Notify();
+  }
   if (!in_end_) {
     failed_ = true;
     OnFailed(serialized_ && error_code != NGHTTP2_REFUSED_STREAM);
@@ -232,6 +235,7 @@ bool Stream::RecycleBase() {
   out_.Release();
   readable_.Reset();
   writable_.Reset();
+  broken_.Reset();
   return true;
 }
 

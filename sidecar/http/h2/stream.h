@@ -44,6 +44,7 @@ class Stream {
   void End(const Headers& trailers);
   io::Event& writable() { return writable_; }
   bool write_failed() const { return write_failed_; }
+  io::Event& broken() { return broken_; }
 
   // The exchange is destroyed.
   void Release();
@@ -142,6 +143,7 @@ class Stream {
   io::Buffer out_;
   io::Event readable_;
   io::Event writable_;
+  io::Event broken_;
   Headers trailers_out_;
 };
 
@@ -164,6 +166,7 @@ class Handle : public Exchange {
   void Flush() final {}
   io::Event& writable() final { return stream_->writable(); }
   bool write_failed() const final { return stream_->write_failed(); }
+  io::Event* broken() final { return &stream_->broken(); }
 
  protected:
   StreamType* const stream_;
