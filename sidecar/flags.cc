@@ -70,6 +70,14 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       "goes");
   AddNanos(app, "--drain-timeout", flags->drain_timeout,
            "After that, how long requests under way may take to finish");
+  app.add_flag("--replace", flags->replace,
+               "Take over from the sidecar that runs in this pod, if one does, without losing a "
+               "connection");
+  AddDuration(
+      app, "--replace-timeout", absl::Nanoseconds(flags->replace_timeout),
+      {absl::Milliseconds(1), absl::Minutes(10)},
+      "How long to try to become ready for that; the one that runs goes on meanwhile",
+      [flags](absl::Duration given) { flags->replace_timeout = absl::ToInt64Nanoseconds(given); });
   text("--log-level", flags->log_level, "LEVEL", "trace, debug, info, warn, error or off")
       ->capture_default_str();
   AddNanos(app, "--await-ready", flags->await_ready,

@@ -24,6 +24,8 @@ struct Flags {
   std::string health_listen = "*:15021";
   io::Nanos drain_delay = 0;
   io::Nanos drain_timeout = 30 * io::kSecond;
+  bool replace = false;
+  io::Nanos replace_timeout = 60 * io::kSecond;
   std::string log_level = "info";
   io::Nanos await_ready = 0;  // not 0: only wait for the sidecar that runs in this pod
 };

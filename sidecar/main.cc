@@ -1,11 +1,11 @@
 // weft-sidecar: the proxy beside a pod's application. This file is its wiring, from the flags to
 // the drain.
 #include <malloc.h>
-#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -25,45 +25,21 @@
 #include "sidecar/await_ready.h"
 #include "sidecar/discovery/client.h"
 #include "sidecar/discovery/control_plane.h"
+#include "sidecar/drain.h"
 #include "sidecar/flags.h"
 #include "sidecar/identity/identity.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/io/task.h"
 #include "sidecar/probe/app_probes.h"
 #include "sidecar/proxy/worker.h"
+#include "sidecar/replace/predecessor.h"
+#include "sidecar/replace/successor.h"
+#include "sidecar/signals.h"
+#include "sidecar/take_over.h"
 #include "sidecar/telemetry/telemetry.h"
 
 namespace weft {
 namespace {
-
-// SIGTERM and SIGINT as an event of the main reactor. Made before any thread, which inherit the
-// mask.
-class Signals final : private io::Pollable {
- public:
-  Signals() {
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &mask, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    fd_ = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
-    io::Reactor::Current()->Add(fd_, this);
-  }
-  ~Signals() override { close(fd_); }
-
-  io::Task<void> Await() {
-    signalfd_siginfo info;
-    while (read(fd_, &info, sizeof info) != sizeof info) co_await Wait(ready_);
-  }
-
- private:
-  void OnReady(uint32_t /*epoll_events*/) override { ready_.Notify(); }
-
-  int fd_;
-  io::Event ready_;
-};
 
 bool HasIpv6() {
   const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -89,20 +65,25 @@ proxy::Listeners ListenersFor(const Flags& flags) {
   return listeners;
 }
 
-absl::StatusOr<std::unique_ptr<admin::Server>> OpenServer(const std::string& flag,
-                                                          const std::string& listen) {
+// Of the port's small server, which takes connections from its Start() on.
+absl::StatusOr<std::unique_ptr<admin::Server>> OpenServer(replace::Role role,
+                                                          const std::string& listen,
+                                                          replace::InheritedSockets& inherited) {
+  const std::string flag = absl::StrCat("--", ToAbsl(replace::NameOf(role)), "-listen");
   absl::StatusOr<io::Address> address = io::Address::Parse(
       listen.starts_with("*:") ? absl::StrCat(HasIpv6() ? "[::]" : "0.0.0.0", listen.substr(1))
                                : listen);
   if (!address.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": ", address.status().message()));
   }
-  absl::StatusOr<std::unique_ptr<admin::Server>> server = admin::Server::Open(*address, {});
-  if (!server.ok()) {
-    return absl::Status(server.status().code(),
-                        absl::StrCat(flag, ": ", server.status().message()));
+  replace::Descriptor fd = inherited.Take(role, *address);
+  absl::StatusOr<std::unique_ptr<io::Listener>> listener =
+      fd.get() >= 0 ? io::Listener::Adopt(fd.Release()) : io::Listener::Open(*address, false);
+  if (!listener.ok()) {
+    return absl::Status(listener.status().code(),
+                        absl::StrCat(flag, ": ", listener.status().message()));
   }
-  return server;
+  return admin::Server::Make(*std::move(listener), {});
 }
 
 // The application's probes that the injector has pointed at this sidecar.
@@ -115,65 +96,62 @@ absl::Status ServeAppProbes(admin::Server& server) {
   return absl::OkStatus();
 }
 
-using Workers = std::vector<std::unique_ptr<proxy::Worker>>;
-
-// Runs `work` on every worker's thread.
-void PostToAll(const Workers& workers, const std::function<void(proxy::Worker&)>& work) {
-  for (const std::unique_ptr<proxy::Worker>& worker : workers) {
-    worker->reactor.Post([worker = worker.get(), work] { work(*worker); });
-  }
-}
-
-// How many connections of one direction there are, from all workers.
-io::Task<size_t> Count(const Workers& workers, proxy::Connections proxy::Worker::* direction) {
-  struct Total {
-    size_t answers = 0;
-    size_t connections = 0;
-    io::Event answered;
-  };
-  auto total = std::make_shared<Total>();
-  io::Reactor* main = io::Reactor::Current();
-  PostToAll(workers, [total, main, direction](proxy::Worker& worker) {
-    main->Post([total, connections = (worker.*direction).size()] {
-      ++total->answers;
-      total->connections += connections;
-      total->answered.Notify();
-    });
-  });
-  while (total->answers < workers.size()) co_await Wait(total->answered);
-  co_return total->connections;
-}
-
-// Waits until none is left, or the deadline; returns how many are left.
-io::Task<size_t> AwaitNone(const Workers& workers, proxy::Connections proxy::Worker::* direction,
-                           io::Nanos deadline) {
-  constexpr io::Nanos kLookAgain = 20 * io::kMillisecond;
-  size_t left = co_await Count(workers, direction);
-  while (left > 0 && io::MonotonicNow() < deadline) {
-    co_await io::Sleep(io::MonotonicNow() + kLookAgain);
-    left = co_await Count(workers, direction);
-  }
-  co_return left;
-}
-
-// Inbound work finishes first: the application may need outbound to finish it. Opaque outbound
-// connections, which say nothing of what is under way in them, end with the sidecar.
+// A successor, or a signal.
 io::Task<void> AwaitEnd(Signals& signals, const Flags& flags, const Workers& workers,
-                        admin::Readiness& readiness) {
-  co_await signals.Await();
-  WEFT_LOG_INFO("draining");
-  readiness.Drain();
-  co_await io::Sleep(io::MonotonicNow() + flags.drain_delay);
-  PostToAll(workers, [](proxy::Worker& worker) { worker.DrainInbound(); });
-  const io::Nanos deadline = io::MonotonicNow() + flags.drain_timeout;
-  const size_t inbound = co_await AwaitNone(workers, &proxy::Worker::inbound, deadline);
-  PostToAll(workers, [](proxy::Worker& worker) { worker.DrainOutbound(); });
-  const size_t outbound = co_await AwaitNone(workers, &proxy::Worker::outbound, deadline);
-  if (inbound + outbound > 0) {
-    WEFT_LOG_WARN("{} inbound and {} outbound connections did not finish in time", inbound,
-                  outbound);
+                        admin::Readiness& readiness, replace::Succession* succession,
+                        std::vector<std::unique_ptr<admin::Server>>& servers) {
+  while (!signals.Take() && (succession == nullptr || succession->successor() == nullptr)) {
+    if (succession == nullptr) {
+      co_await Wait(signals.arrived());
+    } else {
+      co_await Wait(signals.arrived(), succession->arrived());
+    }
+  }
+  if (succession != nullptr && succession->successor() != nullptr) {
+    WEFT_LOG_INFO("replaced by a successor: finishing what is under way");
+    servers.clear();
+    co_await FinishForSuccessor(flags, workers, *succession->successor());
+  } else {
+    WEFT_LOG_INFO("draining");
+    readiness.Drain();
+    co_await Drain(flags, workers);
   }
   io::Reactor::Current()->Stop();
+}
+
+// Takes connections: at once, or when it is ready and the predecessor agrees.
+io::Task<void> Begin(const Flags& flags, std::unique_ptr<replace::Predecessor> predecessor,
+                     const Workers& workers, const admin::Readiness& readiness,
+                     std::function<void()> accept, std::optional<replace::Succession>& succession,
+                     absl::Status* outcome) {
+  if (predecessor == nullptr) {
+    accept();
+  } else {
+    const absl::Status taken_over =
+        co_await TakeOver(*predecessor, readiness, flags.replace_timeout, accept);
+    if (!taken_over.ok()) {
+      if (readiness.draining()) co_return;
+      *outcome = taken_over;
+      io::Reactor::Current()->Stop();
+      co_return;
+    }
+    io::Spawn(TakeConnections(std::move(predecessor), workers));
+  }
+  if (succession.has_value()) succession->Start();
+}
+
+replace::Succession::Hooks HooksFor(const Workers& workers,
+                                    const std::vector<std::unique_ptr<admin::Server>>& servers,
+                                    const admin::Readiness& readiness) {
+  return {.sockets =
+              [&workers, &servers] {
+                std::vector<std::pair<replace::Role, int>> sockets = ListeningSockets(workers);
+                sockets.emplace_back(replace::Role::kAdmin, servers[0]->fd());
+                sockets.emplace_back(replace::Role::kMetrics, servers[1]->fd());
+                sockets.emplace_back(replace::Role::kHealth, servers[2]->fd());
+                return sockets;
+              },
+          .refusal = [&readiness] { return readiness.draining() ? "it is ending" : ""; }};
 }
 
 io::Task<void> StopAll(discovery::Client& client, identity::Identity& identity) {
@@ -190,6 +168,19 @@ absl::Status Await(const Flags& flags) {
     return absl::InvalidArgumentError(absl::StrCat("--health-listen: ", health.status().message()));
   }
   return AwaitReady(health->port(), absl::Nanoseconds(flags.await_ready));
+}
+
+// Runs the reactor for the sake of one task.
+template <typename T>
+T RunToEnd(io::Reactor& reactor, io::Task<T> task) {
+  std::optional<T> result;
+  const auto run = [](io::Task<T> one, io::Reactor& on, std::optional<T>& into) -> io::Task<void> {
+    into.emplace(co_await std::move(one));
+    on.Stop();
+  };
+  io::Spawn(run(std::move(task), reactor, result));
+  reactor.Run();
+  return *std::move(result);
 }
 
 absl::Status Run(const Flags& flags) {
@@ -220,24 +211,37 @@ absl::Status Run(const Flags& flags) {
   client_options.trust_domain = flags.trust_domain;
   discovery::Client client(client_options, control_plane->get(), identity->get());
 
+  // From whom this one takes over, if from anybody; and where its own successor will knock.
+  absl::StatusOr<Start> start = RunToEnd(reactor, MeetPredecessor(flags));
+  if (!start.ok()) return start.status();
+  replace::InheritedSockets& inherited = start->inherited;
+
+  // Windows into it. Opened first: of two sidecars by mistake, the second gets no further.
+  std::vector<std::unique_ptr<admin::Server>> servers;
+  for (const auto& [role, listen] : {std::pair{replace::Role::kAdmin, &flags.admin_listen},
+                                     std::pair{replace::Role::kMetrics, &flags.metrics_listen},
+                                     std::pair{replace::Role::kHealth, &flags.health_listen}}) {
+    absl::StatusOr<std::unique_ptr<admin::Server>> server = OpenServer(role, *listen, inherited);
+    if (!server.ok()) return server.status();
+    servers.push_back(*std::move(server));
+  }
+
   // The workers carry the traffic.
   telemetry::Telemetry telemetry;
   const proxy::Options options;
-  const proxy::Listeners listeners = ListenersFor(flags);
   Workers workers;
   for (unsigned i = 0; i < flags.workers; ++i) {
     workers.push_back(
         std::make_unique<proxy::Worker>(&options, &client, discovery::WorkerConfig::Options()));
     client.AddWorker(&workers.back()->reactor, &workers.back()->config);
-    if (absl::Status listening = workers.back()->Listen(listeners); !listening.ok()) {
-      return listening;
-    }
+  }
+  if (absl::Status listening = Listen(workers, ListenersFor(flags), inherited); !listening.ok()) {
+    return listening;
   }
   (*identity)->Subscribe([&workers](const std::shared_ptr<const tls::Context>& context) {
     PostToAll(workers, [context](proxy::Worker& worker) { worker.SetIdentity(context); });
   });
 
-  // Windows into it.
   admin::Readiness readiness;
   admin::RequireConfiguration(readiness, &client, identity->get());
   admin::AddControlSideMetrics(telemetry, &client, identity->get());
@@ -245,19 +249,10 @@ absl::Status Run(const Flags& flags) {
                                  .identity = identity->get(),
                                  .telemetry = &telemetry,
                                  .readiness = &readiness};
-  absl::StatusOr<std::unique_ptr<admin::Server>> admin_server =
-      OpenServer("--admin-listen", flags.admin_listen);
-  if (!admin_server.ok()) return admin_server.status();
-  absl::StatusOr<std::unique_ptr<admin::Server>> metrics_server =
-      OpenServer("--metrics-listen", flags.metrics_listen);
-  if (!metrics_server.ok()) return metrics_server.status();
-  absl::StatusOr<std::unique_ptr<admin::Server>> health_server =
-      OpenServer("--health-listen", flags.health_listen);
-  if (!health_server.ok()) return health_server.status();
-  admin::AddAdminPages(**admin_server, subjects);
-  admin::AddMetricsPages(**metrics_server, subjects);
-  admin::AddHealthPages(**health_server, subjects);
-  if (absl::Status probes = ServeAppProbes(**health_server); !probes.ok()) return probes;
+  admin::AddAdminPages(*servers[0], subjects);
+  admin::AddMetricsPages(*servers[1], subjects);
+  admin::AddHealthPages(*servers[2], subjects);
+  if (absl::Status probes = ServeAppProbes(*servers[2]); !probes.ok()) return probes;
 
   // What only the start needed is given back once the start is over.
   client.OnStatus([&client, done = false]() mutable {
@@ -273,17 +268,33 @@ absl::Status Run(const Flags& flags) {
   }
   (*identity)->Start();
   client.Start();
-  io::Spawn(AwaitEnd(signals, flags, workers, readiness));
+  const auto accept = [&workers, &servers] {
+    PostToAll(workers, [](proxy::Worker& worker) { worker.Accept(); });
+    for (const auto& server : servers) server->Start();
+  };
+  std::optional<replace::Succession> succession;
+  if (start->listener != nullptr) {
+    succession.emplace(std::move(start->listener), HooksFor(workers, servers, readiness));
+  }
+  absl::Status outcome;
+  io::Spawn(Begin(flags, std::move(start->predecessor), workers, readiness, accept, succession,
+                  &outcome));
+  io::Spawn(AwaitEnd(signals, flags, workers, readiness,
+                     succession.has_value() ? &*succession : nullptr, servers));
   reactor.Run();
 
   // Death: first what posts to the workers, then the workers.
   io::Spawn(StopAll(client, **identity));
   reactor.Run();
   for (const std::unique_ptr<proxy::Worker>& worker : workers) worker->Stop();
-  WEFT_LOG_INFO("stopped");
+  if (outcome.ok()) {
+    WEFT_LOG_INFO("stopped");
+  } else {
+    WEFT_LOG_ERROR("{}", ToStd(outcome.message()));
+  }
   // Connections that were cut live in coroutines that nobody resumes: the process's end frees them.
   spdlog::shutdown();
-  std::_Exit(EXIT_SUCCESS);
+  std::_Exit(outcome.ok() ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 }  // namespace

@@ -168,11 +168,18 @@ io::Task<void> Server::State::Accept(std::shared_ptr<State> self) {
 absl::StatusOr<std::unique_ptr<Server>> Server::Open(const io::Address& address, Options options) {
   absl::StatusOr<std::unique_ptr<io::Listener>> listener = io::Listener::Open(address, false);
   if (!listener.ok()) return listener.status();
+  std::unique_ptr<Server> server = Make(*std::move(listener), options);
+  server->Start();
+  return server;
+}
+
+std::unique_ptr<Server> Server::Make(std::unique_ptr<io::Listener> listener, Options options) {
   auto state = std::make_shared<State>(options);
-  state->listener = *std::move(listener);
-  io::Spawn(State::Accept(state));
+  state->listener = std::move(listener);
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
+
+void Server::Start() { io::Spawn(State::Accept(state_)); }
 
 Server::Server(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
@@ -215,5 +222,7 @@ void Server::Post(std::string path, std::string summary,
 }
 
 io::Address Server::local() const { return state_->listener->local(); }
+
+int Server::fd() const { return state_->listener->fd(); }
 
 }  // namespace weft::admin

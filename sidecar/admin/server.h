@@ -43,6 +43,9 @@ class Server {
 
   // Listens at once. Unavailable names the address.
   static absl::StatusOr<std::unique_ptr<Server>> Open(const io::Address& address, Options options);
+  // On a socket that listens already; takes connections from Start() on.
+  static std::unique_ptr<Server> Make(std::unique_ptr<io::Listener> listener, Options options);
+  void Start();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   // Closes the listener; connections end by themselves without touching the server again.
@@ -58,6 +61,8 @@ class Server {
   void Post(std::string path, std::string summary, std::function<Response(const Request&)> handler);
 
   io::Address local() const;
+  // Of the listening socket.
+  int fd() const;
 
  private:
   struct State;

@@ -53,7 +53,14 @@ std::unique_ptr<Socket> Socket::Adopt(int fd) {
 }
 
 // Closing the last descriptor takes it out of epoll.
-Socket::~Socket() { close(fd_); }
+Socket::~Socket() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int Socket::Release() {
+  Reactor::Current()->Remove(fd_);
+  return std::exchange(fd_, -1);
+}
 
 void Socket::OnReady(uint32_t epoll_events) {
   if ((epoll_events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_closed_ = true;
@@ -178,22 +185,26 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const Address& address,
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
   }
   if (bind(fd, address.data(), address.size()) != 0 || listen(fd, kBacklog) != 0) return failed(fd);
+  return Adopt(fd);
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Adopt(int fd) {
   std::unique_ptr<Listener> listener(new Listener(fd));
-  if (!Reactor::Current()->Add(fd, listener.get())) {
-    listener->fd_ = -1;
-    return failed(fd);
+  if (!listener->reactor_->Add(fd, listener.get())) {
+    return absl::UnavailableError(absl::StrCat("listen on ", listener->local().ToString(), ": ",
+                                               std::strerror(errno)));
   }
   return listener;
 }
 
-Listener::~Listener() {
-  if (fd_ >= 0) close(fd_);
-}
+Listener::~Listener() { Close(); }
 
 void Listener::OnReady(uint32_t epoll_events) { ready_.Notify(); }
 
 void Listener::Close() {
   if (fd_ < 0) return;
+  // As long as another process has the socket, closing our descriptor does not end the watch.
+  reactor_->Remove(fd_);
   close(fd_);
   fd_ = -1;
   ready_.Notify();

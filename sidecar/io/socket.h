@@ -38,6 +38,7 @@ class Socket final : public Stream, private Pollable, public Pooled {
   Event& writable() override { return writable_; }
   bool peer_closed() const override { return peer_closed_; }
   std::string error() const override;
+  int Release() override;
 
   // Looks at what has come without taking it.
   IoResult Peek(std::span<uint8_t> into);
@@ -57,7 +58,7 @@ class Socket final : public Stream, private Pollable, public Pooled {
   void OnReady(uint32_t epoll_events) override;
   IoResult Fail();
 
-  const int fd_;
+  int fd_;
   const bool tcp_;
   int error_ = 0;
   bool peer_closed_ = false;
@@ -76,6 +77,10 @@ class Listener final : private Pollable {
   // Errors name the address and the system's words.
   static absl::StatusOr<std::unique_ptr<Listener>> Open(const Address& address, bool reuse_port);
 
+  // Goes on with a socket that listens already, which another process may share. Takes the
+  // descriptor over, whatever the outcome.
+  static absl::StatusOr<std::unique_ptr<Listener>> Adopt(int fd);
+
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener() override;
@@ -84,7 +89,8 @@ class Listener final : private Pollable {
   // it waits and tries again, and counts.
   Task<std::unique_ptr<Socket>> Accept();
 
-  // Takes no more connections; a waiting Accept() returns null. The kernel resets what still waits.
+  // Takes no more connections; a waiting Accept() returns null. The kernel resets what still waits,
+  // unless another process has the socket too.
   void Close();
 
   Address local() const;
@@ -92,9 +98,10 @@ class Listener final : private Pollable {
   uint64_t accept_failures() const { return accept_failures_; }
 
  private:
-  explicit Listener(int fd) : fd_(fd) {}
+  explicit Listener(int fd) : reactor_(Reactor::Current()), fd_(fd) {}
   void OnReady(uint32_t epoll_events) override;
 
+  Reactor* const reactor_;
   int fd_;
   uint64_t accept_failures_ = 0;
   Event ready_;

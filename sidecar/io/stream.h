@@ -60,6 +60,10 @@ class Stream {
 
   // Why it failed, in words; empty if it did not.
   virtual std::string error() const = 0;
+
+  // Gives the descriptor away, unwatched, to whoever goes on with the connection; nothing but the
+  // destructor may be called afterwards. -1 if bytes or secrets of the connection are held here.
+  virtual int Release() { return -1; }
 };
 
 // Writes all of `bytes` and flushes. False if the stream failed or the deadline passed. `bytes`

@@ -3,6 +3,10 @@
 #define WEFT_SIDECAR_PROXY_CONNECTIONS_H_
 
 #include <cstddef>
+#include <functional>
+#include <utility>
+
+#include "sidecar/io/stream.h"
 
 namespace weft::proxy {
 
@@ -18,6 +22,8 @@ class ServedConnection {
 
   // Finish what is under way and begin nothing new.
   virtual void Drain() {}
+  // The same for a successor's sake: if nothing is under way, the connection itself can move.
+  virtual void Move() { Drain(); }
 
  private:
   friend class Connections;
@@ -40,11 +46,29 @@ class Connections {
   bool draining() const { return draining_; }
   size_t size() const { return size_; }
 
+  // Tells every connection to finish what is under way; `take` gets the descriptors of those with
+  // which the successor can go on.
+  void Move(std::function<void(int fd)> take) {
+    take_ = std::move(take);
+    for (ServedConnection* c = first_; c != nullptr;) {
+      ServedConnection* next = c->next_;
+      c->Move();
+      c = next;
+    }
+  }
+  bool moving() const { return take_ != nullptr; }
+  // An idle connection, of which nothing that was read is kept here.
+  void GiveAway(io::Stream& stream) {
+    if (stream.peer_closed()) return;
+    if (const int fd = stream.Release(); fd >= 0) take_(fd);
+  }
+
  private:
   friend class ServedConnection;
   ServedConnection* first_ = nullptr;
   size_t size_ = 0;
   bool draining_ = false;
+  std::function<void(int fd)> take_;
 };
 
 inline ServedConnection::ServedConnection(Connections* connections)

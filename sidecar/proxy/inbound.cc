@@ -146,11 +146,20 @@ class Inbound {
     const bool server_may_speak_first = protocol != weft::v1::PROTOCOL_HTTP &&
                                         protocol != weft::v1::PROTOCOL_HTTP2 &&
                                         protocol != weft::v1::PROTOCOL_GRPC;
-    const Opening opening = co_await AwaitOpening(
-        *socket_,
-        worker_.reactor.now() +
-            (server_may_speak_first ? worker_.options.detect_grace : worker_.options.client_idle),
-        worker_.options.client_head);
+    Opening opening;
+    {
+      const UndecidedConnection undecided(&worker_.undecided_inbound, socket_.get());
+      opening = co_await AwaitOpening(
+          *socket_,
+          worker_.reactor.now() +
+              (server_may_speak_first ? worker_.options.detect_grace : worker_.options.client_idle),
+          worker_.options.client_head, &undecided);
+      if (undecided.leaving() && opening == Opening::kNeedMore) {
+        worker_.undecided_inbound.GiveAway(*socket_);
+        co_return;
+      }
+    }
+    membership_.emplace(&worker_.inbound);
     // Taken in any mode: a peer may not have heard yet that the mode has become "off".
     if (opening == Opening::kMeshTls) {
       co_await ServeMesh();
@@ -186,6 +195,7 @@ class Inbound {
     }
     Caller caller{.principal = (*stream)->peer_identity()};
     if ((*stream)->alpn() == tls::kAlpnHttp) {
+      membership_.reset();
       co_await ServeHttp2(*std::move(stream), worker_.inbound, worker_.options,
                           std::make_shared<InboundHandler>(worker_, app_, std::move(caller)));
     } else {
@@ -203,7 +213,9 @@ class Inbound {
         Refuse(Error::kUpstreamConnectFailure);
         co_return;
       }
+      membership_.emplace(&worker_.opaque);
       co_await Wait(socket_->readable(), (*app)->readable(), Deadline(worker_.options.tcp_idle));
+      membership_.emplace(&worker_.inbound);
       opening = co_await AwaitOpening(*socket_, worker_.reactor.now(), worker_.options.client_head);
       if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
@@ -215,8 +227,10 @@ class Inbound {
       }
     } else if (opening == Opening::kNeedMore) {
       // Strict: nothing may reach the application before the client has shown what it is.
+      membership_.emplace(&worker_.opaque);
       opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle),
                                       worker_.options.client_head);
+      membership_.emplace(&worker_.inbound);
       if (opening == Opening::kMeshTls) {
         co_await ServeMesh();
       } else {
@@ -224,6 +238,8 @@ class Inbound {
       }
       co_return;
     }
+    const bool http = opening == Opening::kHttp1 || opening == Opening::kHttp2;
+    if (!opaque && http) membership_.reset();
     if (!opaque && opening == Opening::kHttp1) {
       co_await ServeHttp1(std::move(socket_), worker_.inbound, worker_.options,
                           std::make_shared<InboundHandler>(worker_, app_, Caller()));
@@ -248,7 +264,6 @@ class Inbound {
 
   io::Task<void> Relay(std::unique_ptr<io::Stream> client, std::unique_ptr<io::Socket> app,
                        Caller caller) {
-    const ServedConnection served(&worker_.inbound);
     const std::shared_ptr<const LocalPod> pod = worker_.pod();
     telemetry::TcpLabels labels;
     labels.reporter = telemetry::Reporter::kDestination;
@@ -283,6 +298,8 @@ class Inbound {
   Worker& worker_;
   std::unique_ptr<io::Socket> socket_;
   io::Address app_;
+  // While it is nothing that says so itself.
+  std::optional<ServedConnection> membership_;
 };
 
 }  // namespace

@@ -97,6 +97,7 @@ class Outbound {
       Refuse(Error::kOverloaded);
       co_return;
     }
+    membership_.emplace(&worker_.outbound);
     Answer answer = entry->answer();
     if (answer == Answer::kAsked) {
       answer = co_await worker_.config.Resolved(
@@ -140,14 +141,27 @@ class Outbound {
       case weft::v1::PROTOCOL_HTTP:
       case weft::v1::PROTOCOL_HTTP2:
       case weft::v1::PROTOCOL_GRPC:
-        co_await ServeHttp(std::move(entry),
-                           co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle),
-                                                 worker_.options.client_head));
+        co_await ServeDeclaredHttp(std::move(entry));
         co_return;
       default:
         co_await ServeDetected(std::move(entry));
         co_return;
     }
+  }
+
+  io::Task<void> ServeDeclaredHttp(DestinationRef entry) {
+    membership_.reset();
+    Opening opening;
+    {
+      const UndecidedConnection undecided(&worker_.undecided_outbound, socket_.get());
+      opening = co_await AwaitOpening(*socket_, Deadline(worker_.options.client_idle),
+                                      worker_.options.client_head, &undecided);
+      if (undecided.leaving() && opening == Opening::kNeedMore) {
+        worker_.undecided_outbound.GiveAway(*socket_);
+        co_return;
+      }
+    }
+    co_await ServeHttp(std::move(entry), opening);
   }
 
   // A client that speaks first tells by its first bytes. Behind one that is silent the server may
@@ -159,6 +173,7 @@ class Outbound {
       MeshChooser chooser(worker_, entry);
       std::optional<MeshChooser::TcpAttempt> attempt = co_await Open(chooser);
       if (!attempt.has_value()) co_return;
+      membership_.emplace(&worker_.opaque);
       co_await Wait(socket_->readable(), attempt->stream->readable(),
                     Deadline(worker_.options.tcp_idle));
       // Peeked at without waiting: what is not there yet is the server's turn.
@@ -178,6 +193,7 @@ class Outbound {
 
   io::Task<void> ServeHttp(DestinationRef entry, Opening opening) {
     auto handler = std::make_shared<OutboundHandler>(worker_, std::move(entry));
+    membership_.reset();
     if (opening == Opening::kHttp2) {
       co_await ServeHttp2(std::move(socket_), worker_.outbound, worker_.options, handler);
     } else {
@@ -208,6 +224,7 @@ class Outbound {
   }
 
   io::Task<void> Relay(MeshChooser& chooser, MeshChooser::TcpAttempt attempt) {
+    membership_.emplace(&worker_.opaque);
     telemetry::TcpSeriesRef series = RecordTcp(chooser, Error::kNone);
     const TcpTotals totals = co_await RelayTcp(*socket_, *attempt.stream, worker_.options.tcp_idle);
     attempt.load.OnDone(worker_.reactor.now(), true);
@@ -246,6 +263,7 @@ class Outbound {
       Refuse(Error::kUpstreamConnectFailure);
       co_return;
     }
+    membership_.emplace(&worker_.opaque);
     telemetry::TcpSeriesRef series = worker_.metrics->Tcp(labels);
     series->Opened();
     const TcpTotals totals = co_await RelayTcp(*socket_, **upstream, worker_.options.tcp_idle);
@@ -269,6 +287,8 @@ class Outbound {
 
   Worker& worker_;
   std::unique_ptr<io::Socket> socket_;
+  // While it is nothing that says so itself.
+  std::optional<ServedConnection> membership_;
 };
 
 }  // namespace

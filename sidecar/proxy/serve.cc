@@ -20,8 +20,10 @@ class Http1Connection final : public ServedConnection {
       : ServedConnection(connections), connection_(connection) {
     // It has come while others end: its client is about to ask, and is answered.
     if (connections->draining()) connection_->CloseAfterResponse();
+    if (connections->moving()) connection_->LeaveWhenIdle();
   }
   void Drain() override { connection_->Drain(); }
+  void Move() override { connection_->LeaveWhenIdle(); }
 
  private:
   ServerConnection* const connection_;
@@ -31,7 +33,7 @@ class Http2Connection final : public ServedConnection {
  public:
   Http2Connection(Connections* connections, http::h2::Session* session)
       : ServedConnection(connections), session_(session) {
-    if (connections->draining()) session_->Drain();
+    if (connections->draining() || connections->moving()) session_->Drain();
   }
   void Drain() override { session_->Drain(); }
 
@@ -55,6 +57,7 @@ io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& conne
       case ServerConnection::Next::kRequest:
         break;
       case ServerConnection::Next::kClosed:
+        if (connections.moving()) connections.GiveAway(*stream);
         co_return;
       case ServerConnection::Next::kRefused: {
         handler->OnRefused();
@@ -81,7 +84,8 @@ io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& conne
   if (!session->violation().empty()) handler->OnViolation(session->violation(), session->error());
 }
 
-io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun) {
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun,
+                               const UndecidedConnection* undecided) {
   io::Buffer buffer;
   bool begun = false;
   const std::span<uint8_t> room = buffer.Room(kMaxOpeningBytes).first(kMaxOpeningBytes);
@@ -95,6 +99,7 @@ io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos
     } else if (!peeked.would_block()) {
       co_return Opening::kNeedMore;
     }
+    if (undecided != nullptr && undecided->leaving()) co_return Opening::kNeedMore;
     if (co_await Wait(socket.readable(), deadline) == nullptr) co_return Opening::kNeedMore;
     if (peeked.ok() && socket.peer_closed()) co_return Opening::kOther;
   }

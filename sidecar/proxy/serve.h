@@ -34,10 +34,28 @@ io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& conne
 io::Task<void> ServeHttp2(std::unique_ptr<io::Stream> stream, Connections& connections,
                           const Options& options, std::shared_ptr<RequestHandler> handler);
 
+// A connection whose client has not shown what it speaks.
+class UndecidedConnection final : public ServedConnection {
+ public:
+  UndecidedConnection(Connections* connections, io::Socket* socket)
+      : ServedConnection(connections), socket_(socket) {}
+  void Drain() override {}
+  void Move() override {
+    leaving_ = true;
+    socket_->readable().Notify();
+  }
+  bool leaving() const { return leaving_; }
+
+ private:
+  io::Socket* const socket_;
+  bool leaving_ = false;
+};
+
 // Waits until the first bytes tell what a client speaks. kNeedMore: it was silent until the
-// deadline, or undecided for `once_begun` after its first byte, or has closed. Nothing is taken off
-// the socket.
-io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun);
+// deadline, or undecided for `once_begun` after its first byte, or has closed, or `undecided` is
+// leaving. Nothing is taken off the socket.
+io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos once_begun,
+                               const UndecidedConnection* undecided = nullptr);
 
 }  // namespace weft::proxy
 

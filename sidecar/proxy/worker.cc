@@ -17,11 +17,13 @@ io::Task<void> AcceptLoop(Worker& worker, io::Listener& listener, Serve serve) {
   }
 }
 
-absl::Status OpenAll(const std::vector<io::Address>& addresses,
+absl::Status OpenAll(const std::vector<io::Address>& addresses, Direction direction,
+                     const Worker::Inherited& inherited,
                      std::vector<std::unique_ptr<io::Listener>>* listeners) {
   for (const io::Address& address : addresses) {
+    const int fd = inherited == nullptr ? -1 : inherited(direction, address);
     absl::StatusOr<std::unique_ptr<io::Listener>> listener =
-        io::Listener::Open(address, /*reuse_port=*/true);
+        fd >= 0 ? io::Listener::Adopt(fd) : io::Listener::Open(address, /*reuse_port=*/true);
     if (!listener.ok()) return listener.status();
     listeners->push_back(*std::move(listener));
   }
@@ -42,28 +44,60 @@ Worker::Worker(const Options* options, discovery::Broker* broker,
 
 Worker::~Worker() { Stop(); }
 
-absl::Status Worker::Listen(const Listeners& listeners) {
+absl::Status Worker::Listen(const Listeners& listeners, const Inherited& inherited) {
   // The listeners register with the reactor of the thread that will run them.
   io::Reactor* caller = io::Reactor::Current();
   reactor.Bind();
-  absl::Status opened = OpenAll(listeners.outbound, &outbound_listeners_);
-  if (opened.ok()) opened = OpenAll(listeners.inbound, &inbound_listeners_);
+  absl::Status opened =
+      OpenAll(listeners.outbound, Direction::kOutbound, inherited, &outbound_listeners_);
+  if (opened.ok()) {
+    opened = OpenAll(listeners.inbound, Direction::kInbound, inherited, &inbound_listeners_);
+  }
   caller->Bind();
   return opened;
+}
+
+absl::Status Worker::AdoptListener(Direction direction, int fd) {
+  io::Reactor* caller = io::Reactor::Current();
+  reactor.Bind();
+  absl::StatusOr<std::unique_ptr<io::Listener>> listener = io::Listener::Adopt(fd);
+  caller->Bind();
+  if (!listener.ok()) return listener.status();
+  ListenersOf(direction).push_back(*std::move(listener));
+  return absl::OkStatus();
+}
+
+std::vector<int> Worker::listeners(Direction direction) const {
+  std::vector<int> descriptors;
+  for (const auto& listener :
+       direction == Direction::kOutbound ? outbound_listeners_ : inbound_listeners_) {
+    descriptors.push_back(listener->fd());
+  }
+  return descriptors;
 }
 
 void Worker::Start(telemetry::Shard* shard) {
   metrics = shard;
   thread_ = std::thread([this] {
     reactor.Bind();
-    for (const auto& listener : outbound_listeners_) {
-      io::Spawn(AcceptLoop(*this, *listener, &ServeOutbound));
-    }
-    for (const auto& listener : inbound_listeners_) {
-      io::Spawn(AcceptLoop(*this, *listener, &ServeInbound));
-    }
     reactor.Run();
   });
+}
+
+void Worker::Accept() {
+  for (const auto& listener : outbound_listeners_) {
+    io::Spawn(AcceptLoop(*this, *listener, &ServeOutbound));
+  }
+  for (const auto& listener : inbound_listeners_) {
+    io::Spawn(AcceptLoop(*this, *listener, &ServeInbound));
+  }
+}
+
+void Worker::Adopt(Direction direction, int fd) {
+  std::unique_ptr<io::Socket> socket = io::Socket::Adopt(fd);
+  if (socket == nullptr) return;
+  io::Spawn(direction == Direction::kOutbound ? ServeOutbound(*this, std::move(socket))
+                                              : ServeInbound(*this, std::move(socket)));
 }
 
 void Worker::Stop() {
@@ -75,6 +109,16 @@ void Worker::Stop() {
 void Worker::DrainInbound() {
   for (const auto& listener : inbound_listeners_) listener->Close();
   inbound.Drain();
+}
+
+void Worker::Retire(const std::function<void(Direction, int fd)>& take) {
+  for (const Direction direction : {Direction::kOutbound, Direction::kInbound}) {
+    for (const auto& listener : ListenersOf(direction)) listener->Close();
+    const auto take_one = [take, direction](int fd) { take(direction, fd); };
+    const bool out = direction == Direction::kOutbound;
+    (out ? undecided_outbound : undecided_inbound).Move(take_one);
+    (out ? outbound : inbound).Move(take_one);
+  }
 }
 
 upstream::Pools& Worker::App(const io::Address& address) {

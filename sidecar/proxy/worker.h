@@ -2,6 +2,8 @@
 #ifndef WEFT_SIDECAR_PROXY_WORKER_H_
 #define WEFT_SIDECAR_PROXY_WORKER_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -20,6 +22,8 @@
 #include "sidecar/upstream/pools.h"
 
 namespace weft::proxy {
+
+enum class Direction : uint8_t { kOutbound, kInbound };
 
 // Where a sidecar listens.
 struct Listeners {
@@ -40,13 +44,24 @@ class Worker {
   ~Worker();
 
   // Opens the listeners (every worker its own, on the same ports). Errors name the address.
-  absl::Status Listen(const Listeners& listeners);
+  // `inherited`, if not null, is asked first: it returns the descriptor of a socket that listens on
+  // the address already, or -1.
+  using Inherited = std::function<int(Direction, const io::Address&)>;
+  absl::Status Listen(const Listeners& listeners, const Inherited& inherited);
+  // One listener more, on an address that others of the direction have too.
+  absl::Status AdoptListener(Direction direction, int fd);
+  // The listeners' descriptors. Before Retire() is posted.
+  std::vector<int> listeners(Direction direction) const;
   // Runs the thread. `shard` belongs to it from now on.
   void Start(telemetry::Shard* shard);
   // Joins the thread.
   void Stop();
 
   // On the worker's thread:
+  // Takes connections from now on.
+  void Accept();
+  // Goes on with a connection that a predecessor has accepted, and closes the descriptor.
+  void Adopt(Direction direction, int fd);
   void SetIdentity(std::shared_ptr<const tls::Context> context) {
     identity.context = std::move(context);
   }
@@ -54,6 +69,15 @@ class Worker {
   void DrainInbound();
   // Ends outbound HTTP connections behind the requests under way. New ones are still served.
   void DrainOutbound() { outbound.Drain(); }
+
+  // Takes no new connections, which are a successor's from now on, and finishes the others. `take`
+  // gets the descriptors of those that are idle, or become so.
+  void Retire(const std::function<void(Direction, int fd)>& take);
+  // Connections of all kinds.
+  size_t connections() const {
+    return inbound.size() + outbound.size() + opaque.size() + undecided_inbound.size() +
+           undecided_outbound.size();
+  }
 
   // The connections of this sidecar to the application on one of the pod's addresses.
   upstream::Pools& App(const io::Address& address);
@@ -68,8 +92,18 @@ class Worker {
   telemetry::Shard* metrics = nullptr;
   Connections inbound;
   Connections outbound;
+  // Connections of which nobody can say whether something is under way: outbound ones that carry
+  // opaque bytes, and any on which both ends are silent.
+  Connections opaque;
+  // Clients that have not shown what they speak, where no other would speak first.
+  Connections undecided_inbound;
+  Connections undecided_outbound;
 
  private:
+  std::vector<std::unique_ptr<io::Listener>>& ListenersOf(Direction direction) {
+    return direction == Direction::kOutbound ? outbound_listeners_ : inbound_listeners_;
+  }
+
   std::vector<std::unique_ptr<io::Listener>> outbound_listeners_;
   std::vector<std::unique_ptr<io::Listener>> inbound_listeners_;
   absl::flat_hash_map<io::Address, std::unique_ptr<upstream::Pools>> apps_;

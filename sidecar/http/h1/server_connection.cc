@@ -42,6 +42,11 @@ void ServerConnection::Drain() {
   if (idle_) stream_->readable().Notify();
 }
 
+void ServerConnection::LeaveWhenIdle() {
+  draining_ = true;
+  if (idle_) stream_->readable().Notify();
+}
+
 void ServerConnection::Respond(const ResponseHead& head) {
   // HTTP/1.0 knows no informational responses.
   if (head.informational() && request().version == Version::kHttp10) return;

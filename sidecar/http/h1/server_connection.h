@@ -41,6 +41,9 @@ class ServerConnection final : public ServerExchange {
   // The next response announces the end of the connection; until its request comes, there is no
   // hurry.
   void CloseAfterResponse() { close_ = true; }
+  // As Drain(), but says nothing to the client, for the connection goes on elsewhere: kClosed means
+  // that it is idle and that all that was read has been answered.
+  void LeaveWhenIdle();
 
   const RequestHead& request() const override { return reader_.parser().request(); }
   RequestHead& mutable_request() override { return reader_.parser().request(); }
