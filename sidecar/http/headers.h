@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,11 @@ class Headers {
     const Entry& e = entries_[index];
     const char* base = bytes_.data();
     return {{base + e.name_offset, e.name_size}, {base + e.value_offset, e.value_size}};
+  }
+  // For another spelling of the same name.
+  std::span<char> MutableName(size_t index) {
+    const Entry& e = entries_[index];
+    return {bytes_.data() + e.name_offset, e.name_size};
   }
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }

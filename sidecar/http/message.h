@@ -111,6 +111,9 @@ class ServerExchange : public Incoming, public Outgoing {
   // false ends the message.
   virtual void Respond(const ResponseHead& head) = 0;
 
+  // What makes the rest of the request unreadable, in words; empty if nothing does.
+  virtual std::string_view flaw() const { return {}; }
+
   // Breaks the exchange off in a way that the peer cannot take for a complete response.
   virtual void Reset() = 0;
 };

@@ -17,6 +17,9 @@ using http::ServerExchange;
 
 io::Nanos Now() { return io::Reactor::Current()->now(); }
 
+// Ahead of one response. Each costs its sender little.
+constexpr int kMaxInformational = 32;
+
 // RFC 9110 section 9.2.2.
 bool IsIdempotent(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
@@ -26,10 +29,11 @@ bool IsIdempotent(std::string_view method) {
 // One attempt: the request goes up while the response comes down.
 class Exchange {
  public:
-  Exchange(ServerExchange& down, ClientExchange& up, const Options& options,
+  Exchange(ServerExchange& down, ClientExchange& up, Chooser& chooser, const Options& options,
            uint64_t max_request_bytes, Outcome* outcome, upstream::Load* load)
       : down_(down),
         up_(up),
+        chooser_(chooser),
         options_(options),
         max_request_bytes_(max_request_bytes == 0 ? UINT64_MAX : max_request_bytes),
         outcome_(outcome),
@@ -53,9 +57,12 @@ class Exchange {
 
  private:
   io::Task<void> SendRequestBody() {
-    const BodyOutcome sent = co_await RelayBody(
-        down_, up_, {.max_bytes = max_request_bytes_, .idle = options_.stream_idle, .stop = &stop_},
-        &outcome_->request_bytes);
+    const BodyOutcome sent = co_await RelayBody(down_, up_,
+                                                {.max_bytes = max_request_bytes_,
+                                                 .idle = options_.stream_idle,
+                                                 .stop = &stop_,
+                                                 .moved = &moved_},
+                                                &outcome_->request_bytes);
     switch (sent) {
       case BodyOutcome::kComplete:
       case BodyOutcome::kStopped:
@@ -65,7 +72,11 @@ class Exchange {
         // knows.
         co_return;
       case BodyOutcome::kSourceFailed:
-        Stop(Error::kDownstreamGone, "the client broke off its request");
+        if (const std::string_view flaw = down_.flaw(); !flaw.empty()) {
+          Stop(Error::kBadRequest, flaw);
+        } else {
+          Stop(Error::kDownstreamGone, "the client broke off its request");
+        }
         co_return;
       case BodyOutcome::kTooLarge:
         Stop(Error::kBodyTooLarge, "");
@@ -107,7 +118,12 @@ class Exchange {
           }
           continue;
         case Incoming::State::kData:
+          chooser_.OnResponse(&up_.mutable_response());
           if (up_.response().informational()) {
+            if (++informational_ > kMaxInformational) {
+              Fail(Error::kUpstreamMalformed, "too many informational responses");
+              co_return;
+            }
             down_.Respond(up_.response());
             up_.NextHead();
             continue;
@@ -148,7 +164,8 @@ class Exchange {
       co_return;
     }
     const BodyOutcome received = co_await RelayBody(
-        up_, down_, {.idle = options_.stream_idle, .stop = &stop_}, &outcome_->response_bytes);
+        up_, down_, {.idle = options_.stream_idle, .stop = &stop_, .moved = &moved_},
+        &outcome_->response_bytes);
     TakeBodyOutcome(received);
     if (const auto grpc_status = up_.trailers().Get("grpc-status")) {
       outcome_->grpc_status = *grpc_status;
@@ -178,12 +195,13 @@ class Exchange {
     BodyOutcome received = BodyOutcome::kComplete;
     BodyOutcome sent = BodyOutcome::kComplete;
     down_.Flush();
-    constexpr auto kRelay = [](Incoming* from, http::Outgoing* to, io::Nanos idle, uint64_t* bytes,
-                               BodyOutcome* outcome) -> io::Task<void> {
-      *outcome = co_await RelayBody(*from, *to, {.idle = idle}, bytes);
+    constexpr auto kRelay = [](Incoming* from, http::Outgoing* to, BodyLimits limits,
+                               uint64_t* bytes, BodyOutcome* outcome) -> io::Task<void> {
+      *outcome = co_await RelayBody(*from, *to, limits, bytes);
     };
-    co_await io::Both(kRelay(&up_, &down_, options_.tcp_idle, &outcome_->response_bytes, &received),
-                      kRelay(&down_, &up_, options_.tcp_idle, &outcome_->request_bytes, &sent));
+    const BodyLimits limits{.idle = options_.tcp_idle, .moved = &moved_};
+    co_await io::Both(kRelay(&up_, &down_, limits, &outcome_->response_bytes, &received),
+                      kRelay(&down_, &up_, limits, &outcome_->request_bytes, &sent));
     TakeBodyOutcome(received);
   }
 
@@ -207,12 +225,15 @@ class Exchange {
 
   ServerExchange& down_;
   ClientExchange& up_;
+  Chooser& chooser_;
   const Options& options_;
   const uint64_t max_request_bytes_;
   Outcome* const outcome_;
   upstream::Load* const load_;
   bool stop_ = false;
   bool responded_ = false;
+  int informational_ = 0;
+  io::Nanos moved_ = 0;  // in either direction
   Error error_ = Error::kNone;
   std::string detail_;
 };
@@ -256,7 +277,8 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options&
       co_return outcome;
     }
 
-    Exchange exchange(down, *attempt->lease, options, max_request_bytes, &outcome, &attempt->load);
+    Exchange exchange(down, *attempt->lease, chooser, options, max_request_bytes, &outcome,
+                      &attempt->load);
     co_await exchange.Run();
     const Error error = exchange.error();
     if (attempt->load) {

@@ -37,6 +37,8 @@ class Chooser {
   // `*attempt` or returns why not.
   virtual io::Task<NoAttempt> Choose(bool fresh, io::Nanos deadline,
                                      std::optional<Attempt>* attempt) = 0;
+  // Every head of a response comes by before it is passed on.
+  virtual void OnResponse(http::ResponseHead* head) {}
 };
 
 // What became of a request.

@@ -34,8 +34,9 @@ constexpr int kRefusalLines = 10;
 // The application, always the same.
 class AppChooser final : public Chooser {
  public:
-  AppChooser(Worker& worker, const io::Address& address, upstream::Wire wire)
-      : worker_(worker), address_(address), wire_(wire) {}
+  // `tell_case`: the client's sidecar wants to know how the application spelt its fields' names.
+  AppChooser(Worker& worker, const io::Address& address, upstream::Wire wire, bool tell_case)
+      : worker_(worker), address_(address), wire_(wire), tell_case_(tell_case) {}
 
   io::Task<NoAttempt> Choose(bool fresh, io::Nanos deadline,
                              std::optional<Attempt>* attempt) override {
@@ -48,10 +49,16 @@ class AppChooser final : public Chooser {
     co_return NoAttempt{Error::kNone, ""};
   }
 
+  void OnResponse(http::ResponseHead* head) override {
+    head->headers.Remove(kFieldCaseHeader);
+    if (tell_case_) AddFieldCase(&head->headers);
+  }
+
  private:
   Worker& worker_;
   const io::Address address_;
   const upstream::Wire wire_;
+  const bool tell_case_;
 };
 
 // Requests to one port of the application.
@@ -68,6 +75,7 @@ class InboundHandler final : public RequestHandler {
     std::string introduction_text;
     if (caller_.meshed()) introduction_text = request.headers.Get(kIntroductionHeader).value_or("");
     request.headers.Remove(kIntroductionHeader);
+    TakeFieldCase(caller_.meshed(), &request.headers);
     const Introduction introduction = ParseIntroduction(introduction_text);
     Outcome outcome;
     if (request.method == "CONNECT") {
@@ -75,7 +83,8 @@ class InboundHandler final : public RequestHandler {
       outcome.status = StatusOf(outcome.error);
       RespondWithError(exchange, outcome.error, "");
     } else {
-      AppChooser chooser(worker_, address_, WireOf(port.protocol, request, introduction));
+      AppChooser chooser(worker_, address_, WireOf(port.protocol, request, introduction),
+                         caller_.meshed() && !introduction.http2);
       outcome = co_await Forward(exchange, chooser, worker_.options, port.max_body_bytes);
     }
     Record(port, introduction, outcome, began);

@@ -2,8 +2,12 @@
 #ifndef WEFT_SIDECAR_PROXY_INTRODUCTION_H_
 #define WEFT_SIDECAR_PROXY_INTRODUCTION_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "sidecar/http/field_case.h"
+#include "sidecar/http/headers.h"
 
 namespace weft::proxy {
 
@@ -12,6 +16,9 @@ namespace weft::proxy {
 // workload's name (for telemetry) and whether the client speaks HTTP/2. The same for all requests
 // of a connection, so HPACK makes one byte of it.
 inline constexpr std::string_view kIntroductionHeader = "weft-peer";
+
+// Another such field, in either direction: how the names were spelt (http/field_case.h).
+inline constexpr std::string_view kFieldCaseHeader = "weft-case";
 
 struct Introduction {
   std::string_view name_space;
@@ -40,6 +47,21 @@ inline Introduction ParseIntroduction(std::string_view value) {
   introduction.name_space = value.substr(0, slash);
   introduction.workload = value.substr(slash + 1);
   return introduction;
+}
+
+// For a message in HTTP/1 that is about to travel between two sidecars.
+inline void AddFieldCase(http::Headers* headers) {
+  static thread_local std::string scratch;
+  const std::string_view spelling = http::DescribeFieldCase(*headers, &scratch);
+  if (!spelling.empty()) headers->Add(kFieldCaseHeader, spelling);
+}
+
+// For a message that has arrived; believed only if it came from a sidecar.
+inline void TakeFieldCase(bool from_sidecar, http::Headers* headers) {
+  const std::optional<std::string_view> spelling = headers->Get(kFieldCaseHeader);
+  if (!spelling) return;
+  if (from_sidecar) http::RestoreFieldCase(*spelling, headers);
+  headers->Remove(kFieldCaseHeader);
 }
 
 }  // namespace weft::proxy

@@ -115,7 +115,9 @@ io::Task<NoAttempt> MeshChooser::Choose(bool fresh, io::Nanos deadline,
   mesh_ = wire == upstream::Wire::kMesh;
   http::RequestHead& request = down_->mutable_request();
   request.headers.Remove(kIntroductionHeader);
+  request.headers.Remove(kFieldCaseHeader);
   if (mesh_) {
+    if (request.version != http::Version::kHttp2) AddFieldCase(&request.headers);
     request.headers.Add(kIntroductionHeader,
                         Introduce(worker_.pod()->introduction(),
                                   request.version == http::Version::kHttp2, &introduction_));
@@ -124,6 +126,10 @@ io::Task<NoAttempt> MeshChooser::Choose(bool fresh, io::Nanos deadline,
   if (!lease.ok()) co_return Blame(pick.load, lease.status());
   attempt->emplace(std::move(pick.load), *std::move(lease));
   co_return NoAttempt{Error::kNone, ""};
+}
+
+void MeshChooser::OnResponse(http::ResponseHead* head) {
+  TakeFieldCase(/*from_sidecar=*/mesh_, &head->headers);
 }
 
 io::Task<NoAttempt> MeshChooser::ChooseTcp(io::Nanos deadline, std::optional<TcpAttempt>* attempt) {

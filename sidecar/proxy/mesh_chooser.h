@@ -29,6 +29,8 @@ class MeshChooser final : public Chooser {
   io::Task<NoAttempt> Choose(bool fresh, io::Nanos deadline,
                              std::optional<Attempt>* attempt) override;
 
+  void OnResponse(http::ResponseHead* head) override;
+
   // For opaque connections: an endpoint and a connection to it.
   struct TcpAttempt {
     upstream::Load load;

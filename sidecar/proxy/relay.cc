@@ -89,6 +89,11 @@ io::Task<void> RelayDirection(io::Stream& from, io::Stream& to, TcpRelay& shared
 io::Task<BodyOutcome> RelayBody(http::Incoming& from, http::Outgoing& to, BodyLimits limits,
                                 uint64_t* bytes) {
   const auto stopped = [&] { return limits.stop != nullptr && *limits.stop; };
+  // Bytes that bring the body no further, of a chunk's line or of trailers, count for nothing.
+  io::Nanos own = 0;
+  io::Nanos& moved = limits.moved == nullptr ? own : *limits.moved;
+  moved = io::Reactor::Current()->now();
+  const auto idle = [&] { return io::Reactor::Current()->now() - moved >= limits.idle; };
   for (;;) {
     if (stopped()) co_return BodyOutcome::kStopped;
     const Incoming::Piece piece = from.Peek();
@@ -100,7 +105,8 @@ io::Task<BodyOutcome> RelayBody(http::Incoming& from, http::Outgoing& to, BodyLi
         if (n > 0) {
           *bytes += n;
           from.Consume(n);
-        } else if (co_await Wait(to.writable(), After(limits.idle)) == nullptr) {
+          moved = io::Reactor::Current()->now();
+        } else if (co_await Wait(to.writable(), moved + limits.idle) == nullptr && idle()) {
           co_return BodyOutcome::kIdle;
         }
         break;
@@ -112,7 +118,8 @@ io::Task<BodyOutcome> RelayBody(http::Incoming& from, http::Outgoing& to, BodyLi
         // that breaks off must not be noticed only when the source speaks again.
         if (co_await Wait(from.readable(),
                           OrElse(to.flushed() ? to.broken() : &to.writable(), from),
-                          After(limits.idle)) == nullptr) {
+                          moved + limits.idle) == nullptr &&
+            idle()) {
           co_return BodyOutcome::kIdle;
         }
         break;

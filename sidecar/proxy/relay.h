@@ -25,6 +25,8 @@ struct BodyLimits {
   io::Nanos idle;
   // Set by another coroutine, which then notifies from.readable() and to.writable(). May be null.
   const bool* stop = nullptr;
+  // When something last moved. Two directions that share it are idle only together. May be null.
+  io::Nanos* moved = nullptr;
 };
 
 // Relays one body with its trailers to its end. Nothing gathers in between: the sender's window or

@@ -20,8 +20,8 @@ ClientConnection::~ClientConnection() {
 bool ClientConnection::reusable() const {
   const Parser& parser = reader_.parser();
   return sent_ && !tunnel_ && writer_.ended() && writer_.flushed() && !writer_.failed() &&
-         parser.message_complete() && parser.keep_alive() && !reader_.has_bytes() &&
-         !reader_.stream_ended() && !stream_->peer_closed();
+         parser.message_complete() && parser.body().empty() && parser.keep_alive() &&
+         !reader_.has_bytes() && !reader_.stream_ended() && !stream_->peer_closed();
 }
 
 bool ClientConnection::StillAlive() {

@@ -100,7 +100,7 @@ void AppendField(std::string_view name, std::string_view value, io::Buffer* out)
 }
 
 void AppendLength(uint64_t length, io::Buffer* out) {
-  out->Append("content-length: ");
+  out->Append("Content-Length: ");
   AppendNumber(length, out);
   out->Append("\r\n");
 }
@@ -112,19 +112,19 @@ Framing WriteRequestHead(const RequestHead& head, io::Buffer* out) {
   out->Append(" ");
   out->Append(head.method == "CONNECT" ? head.authority : head.path);
   out->Append(" HTTP/1.1\r\n");
-  AppendField("host", head.authority, out);
+  AppendField("Host", head.authority, out);
   for (const Headers::Field field : head.headers) AppendField(field.name, field.value, out);
   Framing framing = Framing::kNone;
   if (!head.upgrade.empty()) {
-    AppendField("connection", "upgrade", out);
-    AppendField("upgrade", head.upgrade, out);
+    AppendField("Connection", "upgrade", out);
+    AppendField("Upgrade", head.upgrade, out);
   }
   if (head.has_body) {
     if (head.content_length.has_value()) {
       AppendLength(*head.content_length, out);
       framing = Framing::kLength;
     } else {
-      AppendField("transfer-encoding", "chunked", out);
+      AppendField("Transfer-Encoding", "chunked", out);
       framing = Framing::kChunked;
     }
   } else if (head.content_length.has_value()) {
@@ -144,8 +144,8 @@ Framing WriteResponseHead(const ResponseHead& head, const ResponseOptions& optio
   for (const Headers::Field field : head.headers) AppendField(field.name, field.value, out);
   Framing framing = Framing::kNone;
   if (head.status == 101) {
-    AppendField("connection", "upgrade", out);
-    AppendField("upgrade", head.upgrade, out);
+    AppendField("Connection", "upgrade", out);
+    AppendField("Upgrade", head.upgrade, out);
     framing = Framing::kTunnel;
   } else if (!head.informational()) {
     bool close = options.close;
@@ -157,15 +157,15 @@ Framing WriteResponseHead(const ResponseHead& head, const ResponseOptions& optio
       framing = Framing::kClose;
       close = true;
     } else if (head.has_body) {
-      AppendField("transfer-encoding", "chunked", out);
+      AppendField("Transfer-Encoding", "chunked", out);
       framing = Framing::kChunked;
     } else if (!options.to_head && head.status != 204 && head.status != 304) {
       AppendLength(0, out);
     }
     if (close) {
-      AppendField("connection", "close", out);
+      AppendField("Connection", "close", out);
     } else if (options.version == Version::kHttp10) {
-      AppendField("connection", "keep-alive", out);
+      AppendField("Connection", "keep-alive", out);
     }
   }
   out->Append("\r\n");

@@ -1,342 +1,316 @@
 #include "sidecar/http/h1/parser.h"
 
-#include <array>
-#include <charconv>
+#include <algorithm>
+#include <cstring>
+#include <optional>
 
+#include "sidecar/http/h1/grammar.h"
 #include "sidecar/io/buffer.h"
 
 namespace weft::http::h1 {
 namespace {
 
-// Calls `use` with each comma-separated token of a field's value.
-template <typename Use>
-void ForEachToken(std::string_view list, Use use) {
-  while (!list.empty()) {
-    const size_t comma = list.find(',');
-    std::string_view token = list.substr(0, comma);
-    list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-    while (!token.empty() && (token.front() == ' ' || token.front() == '\t'))
-      token.remove_prefix(1);
-    while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
-    if (!token.empty()) use(token);
-  }
+// With its extensions.
+constexpr size_t kMaxChunkLineBytes = 4096;
+
+// "HTTP/1.1" and "HTTP/1.0". A later minor version would be as good as 1.1, but not everybody
+// thinks so.
+std::optional<bool> IsHttp10(std::string_view version) {
+  if (version == "HTTP/1.1") return false;
+  if (version == "HTTP/1.0") return true;
+  return std::nullopt;
 }
 
-bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
-  for (const std::string_view candidate : names) {
-    if (NamesEqual(name, candidate)) return true;
-  }
-  return false;
+bool IsVersion(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return text.size() == 8 && text.starts_with("HTTP/") && is_digit(text[5]) && text[6] == '.' &&
+         is_digit(text[7]);
 }
 
-// RFC 9110 section 5.6.2.
-constexpr std::array<bool, 256> kTokenCharacters = [] {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<uint8_t>(c)] = true;
-  return table;
-}();
-
-bool IsFieldName(std::string_view name) {
-  for (const char c : name) {
-    if (!kTokenCharacters[static_cast<uint8_t>(c)]) return false;
-  }
-  return !name.empty();
-}
-
-// RFC 9110 section 5.5: no control characters but the tab.
-bool IsFieldValue(std::string_view value) {
-  for (const char c : value) {
-    if ((static_cast<uint8_t>(c) < ' ' && c != '\t') || c == '\x7f') return false;
-  }
-  return true;
-}
-
-int AnnouncedIdleSeconds(std::string_view keep_alive) {
-  constexpr std::string_view kTimeout = "timeout=";
-  int seconds = 0;
-  ForEachToken(keep_alive, [&](std::string_view token) {
-    if (token.size() > kTimeout.size() && NamesEqual(token.substr(0, kTimeout.size()), kTimeout)) {
-      token.remove_prefix(kTimeout.size());
-      std::from_chars(token.data(), token.data() + token.size(), seconds);
-    }
-  });
-  return seconds;
-}
-
-bool IsAuthority(std::string_view authority) {
-  for (const char c : authority) {
-    if (c <= ' ' || c == '/' || c == '?' || c == '#' || c == '@' || c == ',' || c == '\x7f') {
-      return false;
-    }
-  }
-  return true;
+// Methods are case-sensitive, but one that frames the message must not be taken for another.
+bool IsAlmost(std::string_view method, std::string_view known) {
+  return method != known && NamesEqual(method, known);
 }
 
 }  // namespace
 
-// llhttp's view of a parser.
-struct Parser::Callbacks {
-  static Parser* Of(llhttp_t* p) { return static_cast<Parser*>(p->data); }
-
-  static int Gather(Parser* self, std::string* into, const char* at, size_t size) {
-    self->head_bytes_ += size;
-    if (self->head_bytes_ > self->limits_.max_head_bytes) {
-      return self->Fail(431, "the fields are larger than the limit");
-    }
-    into->append(at, size);
-    return 0;
-  }
-  static int OnUrl(llhttp_t* p, const char* at, size_t size) {
-    Parser* self = Of(p);
-    if (self->target_.size() + size > self->limits_.max_target_bytes) {
-      return self->Fail(414, "the request target is longer than the limit");
-    }
-    return Gather(self, &self->target_, at, size);
-  }
-  static int OnField(llhttp_t* p, const char* at, size_t size) {
-    return Gather(Of(p), &Of(p)->name_, at, size);
-  }
-  static int OnValue(llhttp_t* p, const char* at, size_t size) {
-    return Gather(Of(p), &Of(p)->value_, at, size);
-  }
-  static int OnValueComplete(llhttp_t* p) { return Of(p)->AddField() ? 0 : HPE_USER; }
-  static int OnHeadersComplete(llhttp_t* p) { return Of(p)->OnHeadersComplete(); }
-  static int OnBody(llhttp_t* p, const char* at, size_t size) {
-    Of(p)->body_ = io::AsBytes(std::string_view(at, size));
-    return HPE_PAUSED;
-  }
-  static int OnMessageComplete(llhttp_t* p) {
-    Parser* self = Of(p);
-    self->message_complete_ = true;
-    self->keep_alive_ = llhttp_should_keep_alive(p) != 0;
-    return HPE_PAUSED;
-  }
-
-  static const llhttp_settings_t* Settings() {
-    static const llhttp_settings_t* settings = [] {
-      auto* s = new llhttp_settings_t;
-      llhttp_settings_init(s);
-      s->on_url = &OnUrl;
-      s->on_header_field = &OnField;
-      s->on_header_value = &OnValue;
-      s->on_header_value_complete = &OnValueComplete;
-      s->on_headers_complete = &OnHeadersComplete;
-      s->on_body = &OnBody;
-      s->on_message_complete = &OnMessageComplete;
-      return s;
-    }();
-    return settings;
-  }
-};
-
-Parser::Parser(Kind kind, const Limits& limits) : kind_(kind), limits_(limits) {
-  llhttp_init(&llhttp_, kind == Kind::kRequest ? HTTP_REQUEST : HTTP_RESPONSE,
-              Callbacks::Settings());
-  llhttp_.data = this;
-  Start();
-}
-
 void Parser::Start(bool answers_head) {
-  llhttp_reset(&llhttp_);
+  state_ = State::kStartLine;
   answers_head_ = answers_head;
-  line_begins_ = true;
-  first_line_seen_ = false;
-  started_ = head_complete_ = message_complete_ = keep_alive_ = has_host_ = false;
-  announced_idle_seconds_ = 0;
-  head_bytes_ = fields_ = 0;
+  blank_seen_ = started_ = head_complete_ = keep_alive_ = body_begun_ = http10_ = false;
+  block_bytes_ = fields_ = 0;
+  left_ = 0;
   error_ = {};
   body_ = {};
+  line_.clear();
   target_.clear();
-  name_.clear();
-  value_.clear();
-  connection_.clear();
-  upgrade_.clear();
+  hop_.Clear();
   request_.Clear();
   response_.Clear();
   trailers_.Clear();
 }
 
-Headers& Parser::headers() {
-  if (head_complete_) return trailers_;
-  return kind_ == Kind::kRequest ? request_.headers : response_.headers;
-}
-
-int Parser::Fail(int status, std::string_view what) {
+void Parser::Fail(int status, std::string_view what) {
   if (!failed()) error_ = {.status = status, .field = what};
-  return HPE_USER;
 }
 
 size_t Parser::Parse(std::span<const uint8_t> bytes) {
-  if (failed() || message_complete_ || !body_.empty()) return 0;
-  // Behind a piece of body the end of the message may be due without another byte.
-  const bool paused = llhttp_get_errno(&llhttp_) == HPE_PAUSED;
-  if (bytes.empty() && !paused) return 0;
-  started_ = true;
-  if (paused) llhttp_resume(&llhttp_);
-  // llhttp keeps pointers between calls and takes a null one for "none".
-  const std::string_view text = bytes.empty() ? std::string_view("") : io::AsText(bytes);
-  if (!head_complete_ && HasFolding(text)) {
-    Fail(400, "a field continued on the next line");
-    return 0;
+  size_t used = 0;
+  while (used < bytes.size() && !failed() && !message_complete() && body_.empty()) {
+    const std::span<const uint8_t> rest = bytes.subspan(used);
+    used += in_body() ? TakeBody(rest) : TakeLine(rest);
   }
-  const llhttp_errno_t error = llhttp_execute(&llhttp_, text.data(), text.size());
-  if (error == HPE_OK) return bytes.size();
-  const char* stopped_at = llhttp_get_error_pos(&llhttp_);
-  const auto used = static_cast<size_t>(stopped_at - text.data());
-  if (error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE) return used;
-  const char* reason = llhttp_get_error_reason(&llhttp_);
-  Fail(error == HPE_INVALID_VERSION ? 505 : 400, reason == nullptr ? "malformed" : reason);
   return used;
 }
 
-// Obsolete line folding (RFC 9112 section 5.2), which llhttp joins: what stands behind a line feed
-// may not be white space, up to the empty line that ends the head.
-bool Parser::HasFolding(std::string_view text) {
-  size_t line = 0;
-  for (;;) {
-    if (line_begins_ && line < text.size()) {
-      line_begins_ = false;
-      if (text[line] == ' ' || text[line] == '\t') return true;
-      if (text[line] == '\r' && first_line_seen_) return false;
-      first_line_seen_ = true;
-    }
-    const size_t line_feed = text.find('\n', line);
-    if (line_feed == std::string_view::npos) return false;
-    line = line_feed + 1;
-    line_begins_ = true;
-  }
-}
-
 void Parser::ParseEnd() {
-  if (failed() || message_complete_) return;
-  if (llhttp_get_errno(&llhttp_) == HPE_PAUSED) llhttp_resume(&llhttp_);
-  llhttp_finish(&llhttp_);
-  if (!message_complete_) Fail(400, "the message was cut off");
+  if (failed() || message_complete()) return;
+  if (state_ == State::kBodyToEnd) {
+    state_ = State::kComplete;
+  } else {
+    Fail(400, "the message was cut off");
+  }
 }
 
-bool Parser::AddField() {
-  // llhttp lets some through that others would read differently.
-  if (!IsFieldName(name_)) {
-    Fail(400, "the name of a field is malformed");
-    return false;
+size_t Parser::TakeBody(std::span<const uint8_t> bytes) {
+  body_begun_ = true;
+  if (state_ == State::kBodyToEnd) {
+    body_ = bytes;
+    return bytes.size();
   }
-  if (!IsFieldValue(value_)) {
-    Fail(400, "the value of a field is malformed");
-    return false;
-  }
-  if (++fields_ > limits_.max_fields) {
-    Fail(431, "more fields than the limit");
-    return false;
-  }
-  const bool request = kind_ == Kind::kRequest;
-  // The length tells the few fields apart that are not passed on as they are.
-  bool keep = true;
-  switch (name_.size()) {
-    case 2:
-      // Only "trailers" means something beyond this hop.
-      keep = !NamesEqual(name_, "te") || NamesEqual(value_, "trailers");
-      break;
-    case 4:
-      if (request && !head_complete_ && NamesEqual(name_, "host")) {
-        if (has_host_) {
-          Fail(400, "more than one Host");
-          return false;
-        }
-        has_host_ = true;
-        request_.authority = value_;
-        keep = false;
-      }
-      break;
-    case 6:
-      if (request && !head_complete_ && NamesEqual(name_, "expect") &&
-          NamesEqual(value_, "100-continue")) {
-        request_.expect_continue = true;
-      }
-      break;
-    case 7:
-      if (NamesEqual(name_, "upgrade")) {
-        upgrade_ = value_;
-        keep = false;
-      }
-      break;
-    case 10:
-      if (NamesEqual(name_, "connection")) {
-        if (!connection_.empty()) connection_ += ',';
-        connection_ += value_;
-        keep = false;
-      } else if (NamesEqual(name_, "keep-alive")) {
-        announced_idle_seconds_ = AnnouncedIdleSeconds(value_);
-        keep = false;
-      }
-      break;
-    case 14:
-      keep = !NamesEqual(name_, "content-length");
-      break;
-    case 16:
-      keep = !NamesEqual(name_, "proxy-connection");
-      break;
-    case 17:
-      keep = !NamesEqual(name_, "transfer-encoding");
-      break;
+  body_ = bytes.first(std::min<uint64_t>(bytes.size(), left_));
+  left_ -= body_.size();
+  if (left_ == 0) state_ = state_ == State::kChunk ? State::kChunkEnd : State::kComplete;
+  return body_.size();
+}
+
+size_t Parser::MaxLineBytes() const {
+  switch (state_) {
+    case State::kChunkEnd:
+      return 2;
+    case State::kChunkLine:
+      return kMaxChunkLineBytes;
     default:
-      break;
+      return limits_.max_head_bytes - std::min(block_bytes_, limits_.max_head_bytes);
   }
-  if (keep) headers().Add(name_, value_);
-  name_.clear();
-  value_.clear();
+}
+
+// A part of a line with nothing in it that no line may hold, whatever else it is: so that a client
+// is not waited for in vain.
+bool Parser::AcceptPart(std::string_view part) {
+  if (state_ == State::kChunkLine || state_ == State::kChunkEnd) body_begun_ = true;
+  if (line_.size() + part.size() > MaxLineBytes()) {
+    const bool start_line = state_ == State::kStartLine;
+    switch (state_) {
+      case State::kChunkEnd:
+        Fail(400, "a chunk is longer than its size");
+        break;
+      case State::kChunkLine:
+        Fail(400, "the line of a chunk is longer than the limit");
+        break;
+      default:
+        Fail(start_line ? 414 : 431, start_line ? "the request line is longer than the limit"
+                                                : "the fields are larger than the limit");
+    }
+    return false;
+  }
+  const std::string_view text = part.ends_with('\r') ? part.substr(0, part.size() - 1) : part;
+  // A carriage return ended the part before this one.
+  const bool broken = line_.ends_with('\r') && !part.empty();
+  if (broken || std::any_of(text.begin(), text.end(), IsControl)) {
+    Fail(400, "a control character, or a line that does not end in CRLF");
+    return false;
+  }
   return true;
 }
 
-void Parser::RemoveFieldsNamedByConnection() {
-  ForEachToken(connection_, [&](std::string_view token) {
-    if (!IsOneOf(token, {"close", "keep-alive", "upgrade", "te"})) headers().Remove(token);
-  });
+size_t Parser::TakeLine(std::span<const uint8_t> bytes) {
+  const void* line_feed = std::memchr(bytes.data(), '\n', bytes.size());
+  if (line_feed == nullptr) {
+    const std::string_view part = io::AsText(bytes);
+    if (state_ == State::kStartLine && part != "\r") started_ = true;
+    if (AcceptPart(part)) line_ += part;
+    return bytes.size();
+  }
+  const size_t used = static_cast<const uint8_t*>(line_feed) - bytes.data() + 1;
+  std::string_view line = io::AsText(bytes.first(used - 1));
+  if (line_.size() + line.size() + 1 > MaxLineBytes()) {
+    AcceptPart(std::string_view(line.data(), line.size() + 1));
+    return used;
+  }
+  if (!line_.empty()) {
+    line_ += line;
+    line = line_;
+  }
+  if (!line.ends_with('\r')) {
+    Fail(400, "a line that ends without a carriage return");
+    return used;
+  }
+  if (head_complete_) body_begun_ = true;
+  block_bytes_ += line.size() + 1;
+  OnLine(line.substr(0, line.size() - 1));
+  line_.clear();
+  return used;
 }
 
-int Parser::OnHeadersComplete() {
-  if (!connection_.empty()) RemoveFieldsNamedByConnection();
-  const bool chunked = (llhttp_.flags & F_CHUNKED) != 0;
-  const bool sized = (llhttp_.flags & F_CONTENT_LENGTH) != 0;
-  if ((llhttp_.flags & F_TRANSFER_ENCODING) != 0 && (!chunked || llhttp_.http_minor == 0)) {
-    return Fail(kind_ == Kind::kRequest ? 400 : 502, "a transfer coding other than chunked");
+void Parser::OnLine(std::string_view line) {
+  switch (state_) {
+    case State::kStartLine:
+      // RFC 9112 section 2.2: some clients end a body with a line too many.
+      if (kind_ == Kind::kRequest && line.empty() && !blank_seen_) {
+        blank_seen_ = true;
+        return;
+      }
+      started_ = true;
+      state_ = State::kFields;
+      kind_ == Kind::kRequest ? OnRequestLine(line) : OnStatusLine(line);
+      return;
+    case State::kFields:
+      line.empty() ? OnHeadEnd() : OnField(line);
+      return;
+    case State::kChunkLine:
+      OnChunkLine(line);
+      return;
+    case State::kChunkEnd:
+      state_ = State::kChunkLine;
+      if (!line.empty()) Fail(400, "a chunk is longer than its size");
+      return;
+    case State::kTrailers:
+      if (line.empty()) {
+        state_ = State::kComplete;
+      } else {
+        OnField(line);
+      }
+      return;
+    default:
+      return;
   }
-  int action = 0;
-  if (kind_ == Kind::kRequest) {
-    if (!CompleteRequest()) return HPE_USER;
-    if (sized) request_.content_length = llhttp_.content_length;
-    request_.has_body = chunked || (sized && llhttp_.content_length > 0);
+}
+
+// RFC 9112 section 3: one space between each two.
+void Parser::OnRequestLine(std::string_view line) {
+  const size_t target = line.find(' ');
+  const size_t version = line.rfind(' ');
+  if (target == std::string_view::npos || version == target) {
+    return Fail(400, "the request line is malformed");
+  }
+  const std::string_view version_text = line.substr(version + 1);
+  const std::optional<bool> http10 = IsHttp10(version_text);
+  if (!http10) {
+    return IsVersion(version_text) ? Fail(505, "an HTTP version other than 1.0 and 1.1")
+                                   : Fail(400, "the HTTP version is malformed");
+  }
+  http10_ = *http10;
+  request_.version = http10_ ? Version::kHttp10 : Version::kHttp11;
+  request_.method = line.substr(0, target);
+  if (!IsToken(request_.method) || IsAlmost(request_.method, "HEAD") ||
+      IsAlmost(request_.method, "CONNECT")) {
+    return Fail(400, "the method is malformed");
+  }
+  target_ = line.substr(target + 1, version - target - 1);
+  if (target_.size() > limits_.max_target_bytes) {
+    return Fail(414, "the request target is longer than the limit");
+  }
+  if (!IsTarget(target_)) Fail(400, "the request target is malformed");
+}
+
+// RFC 9112 section 4. Nobody needs the reason phrase, so that the space in front of it may be
+// missing too.
+void Parser::OnStatusLine(std::string_view line) {
+  constexpr size_t kVersionBytes = 8;
+  constexpr size_t kStatusEnd = kVersionBytes + 4;
+  const std::optional<bool> http10 = IsHttp10(line.substr(0, kVersionBytes));
+  if (!http10) return Fail(502, "the HTTP version is neither 1.0 nor 1.1");
+  http10_ = *http10;
+  const bool shaped = line.size() >= kStatusEnd && line[kVersionBytes] == ' ' &&
+                      (line.size() == kStatusEnd || line[kStatusEnd] == ' ');
+  const std::optional<uint64_t> status =
+      shaped ? ParseLength(line.substr(kVersionBytes + 1, 3)) : std::nullopt;
+  if (!status || *status < 100 || !IsFieldValue(line)) {
+    return Fail(502, "the status line is malformed");
+  }
+  response_.status = static_cast<int>(*status);
+}
+
+void Parser::OnChunkLine(std::string_view line) {
+  const std::optional<uint64_t> size = ParseChunkLine(line);
+  if (!size) return Fail(400, "the size of a chunk is malformed");
+  left_ = *size;
+  state_ = left_ > 0 ? State::kChunk : State::kTrailers;
+  block_bytes_ = 0;
+}
+
+void Parser::OnField(std::string_view line) {
+  const size_t colon = line.find(':');
+  const std::string_view name = line.substr(0, colon);
+  // Also white space before the colon, and a line that goes on with the one before (RFC 9112
+  // section 5.2).
+  if (colon == std::string_view::npos || !IsToken(name)) {
+    const bool folded = line.front() == ' ' || line.front() == '\t';
+    return Fail(400,
+                folded ? "a field continued on the next line" : "the name of a field is malformed");
+  }
+  const std::string_view value = Trim(line.substr(colon + 1));
+  if (!IsFieldValue(value)) return Fail(400, "the value of a field is malformed");
+  if (++fields_ > limits_.max_fields) return Fail(431, "more fields than the limit");
+  const bool request = kind_ == Kind::kRequest;
+  const HopFields::Fate fate =
+      head_complete_ ? hop_.TakeTrailer(name) : hop_.TakeHeadField(request, name, value);
+  switch (fate) {
+    case HopFields::Fate::kPassOn: {
+      Headers& headers = head_complete_ ? trailers_
+                         : request      ? request_.headers
+                                        : response_.headers;
+      headers.Add(name, value);
+      return;
+    }
+    case HopFields::Fate::kKeptHere:
+      return;
+    case HopFields::Fate::kRefused:
+      return Fail(hop_.error().status, hop_.error().field);
+  }
+}
+
+void Parser::OnHeadEnd() {
+  const bool request = kind_ == Kind::kRequest;
+  if (!hop_.Complete(request ? &request_.headers : &response_.headers)) {
+    return Fail(hop_.error().status, hop_.error().field);
+  }
+  if (hop_.chunked() && http10_) return Fail(400, "Transfer-Encoding in HTTP/1.0");
+  keep_alive_ = !hop_.close() && (!http10_ || hop_.keep_alive());
+  if (request) {
+    if (!CompleteRequest()) return;
   } else {
     CompleteResponse();
-    const int status = response_.status;
-    if (sized) response_.content_length = llhttp_.content_length;
-    const bool bodiless = answers_head_ || status / 100 == 1 || status == 204 || status == 304;
-    response_.has_body = !bodiless && (chunked || !sized || llhttp_.content_length > 0);
-    if (bodiless) action = 1;
   }
   head_complete_ = true;
-  return action;
+  block_bytes_ = fields_ = 0;
+  left_ = hop_.content_length().value_or(0);
+  if (!(request ? request_.has_body : response_.has_body)) {
+    state_ = State::kComplete;
+  } else if (hop_.chunked()) {
+    state_ = State::kChunkLine;
+  } else {
+    state_ = hop_.content_length() ? State::kSizedBody : State::kBodyToEnd;
+  }
 }
 
 bool Parser::CompleteRequest() {
-  request_.method = llhttp_method_name(static_cast<llhttp_method_t>(llhttp_.method));
   request_.scheme = "http";
-  request_.version = llhttp_.http_minor == 0 ? Version::kHttp10 : Version::kHttp11;
-  if (llhttp_.http_major != 1) {
-    Fail(505, "an HTTP version other than 1");
-    return false;
-  }
-  if (!has_host_ && request_.version == Version::kHttp11) {
+  if (!hop_.has_host() && !http10_) {
     Fail(400, "no Host");
     return false;
   }
-  if (!IsAuthority(request_.authority)) {
-    Fail(400, "Host is malformed");
-    return false;
-  }
+  request_.authority = hop_.host();
   if (!TakeTarget()) return false;
-  if (llhttp_.upgrade != 0) request_.upgrade = upgrade_;
+  request_.content_length = hop_.content_length();
+  request_.has_body = hop_.chunked() || request_.content_length.value_or(0) > 0;
+  if (hop_.te_trailers()) request_.headers.Add("TE", "trailers");
+  // HTTP/1.0 knows neither.
+  request_.expect_continue = hop_.expects_continue() && !http10_;
+  if (hop_.expects_continue() && http10_) request_.headers.Remove("expect");
+  // The bytes behind a body could be either protocol's.
+  if (!http10_ && !request_.has_body) request_.upgrade = hop_.upgrade();
   return true;
 }
 
@@ -344,40 +318,59 @@ bool Parser::CompleteRequest() {
 // OPTIONS.
 bool Parser::TakeTarget() {
   if (request_.method == "CONNECT") {
+    if (target_.find(':') == std::string::npos || !IsAuthority(target_) || hop_.chunked() ||
+        hop_.content_length().value_or(0) > 0) {
+      Fail(400, "CONNECT without an authority, or with a body");
+      return false;
+    }
     request_.authority = target_;
-    request_.path.clear();
+    // What follows may be the tunnel's already.
+    keep_alive_ = false;
     return true;
   }
   if (target_.starts_with('/') || (target_ == "*" && request_.method == "OPTIONS")) {
     request_.path = target_;
     return true;
   }
-  const size_t scheme_end = target_.find("://");
-  if (scheme_end == std::string::npos ||
-      !IsOneOf(std::string_view(target_).substr(0, scheme_end), {"http", "https"})) {
+  const std::string_view target = target_;
+  const size_t scheme_end = target.find("://");
+  const std::string_view scheme = target.substr(0, scheme_end);
+  if (scheme_end == std::string_view::npos ||
+      !(NamesEqual(scheme, "http") || NamesEqual(scheme, "https"))) {
     Fail(400, "the request target is malformed");
     return false;
   }
-  const std::string_view rest = std::string_view(target_).substr(scheme_end + 3);
+  const std::string_view rest = target.substr(scheme_end + 3);
   const size_t path = rest.find_first_of("/?");
   const std::string_view authority = rest.substr(0, path);
-  if (has_host_ && !NamesEqual(authority, request_.authority)) {
-    Fail(400, "Host and the request target disagree");
-    return false;
-  }
   if (authority.empty() || !IsAuthority(authority)) {
     Fail(400, "the request target has no host");
     return false;
   }
+  if (hop_.has_host() && !NamesEqual(authority, hop_.host())) {
+    Fail(400, "Host and the request target disagree");
+    return false;
+  }
   request_.authority = authority;
-  request_.path = path == std::string_view::npos ? "/" : std::string(rest.substr(path));
+  request_.path = path == std::string_view::npos ? std::string_view("/") : rest.substr(path);
   if (request_.path.starts_with('?')) request_.path.insert(0, "/");
   return true;
 }
 
+// RFC 9112 section 6.3.
 void Parser::CompleteResponse() {
-  response_.status = llhttp_.status_code;
-  if (llhttp_.upgrade != 0) response_.upgrade = upgrade_;
+  const int status = response_.status;
+  const bool framed = hop_.chunked() || hop_.content_length().value_or(0) > 0;
+  const bool never_has_body = status / 100 == 1 || status == 204;
+  if (never_has_body) {
+    // A body all the same would be read as the next response.
+    if (framed) keep_alive_ = false;
+  } else {
+    response_.content_length = hop_.content_length();
+    response_.has_body = !answers_head_ && status != 304 && (framed || !hop_.content_length());
+    if (response_.has_body && !framed) keep_alive_ = false;
+  }
+  if (status == 101) response_.upgrade = hop_.upgrade();
 }
 
 }  // namespace weft::http::h1

@@ -1,4 +1,4 @@
-// HTTP/1 messages out of bytes, with llhttp.
+// HTTP/1 messages out of bytes.
 #ifndef WEFT_SIDECAR_HTTP_H1_PARSER_H_
 #define WEFT_SIDECAR_HTTP_H1_PARSER_H_
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "llhttp.h"
+#include "sidecar/http/h1/hop_fields.h"
 #include "sidecar/http/message.h"
 
 namespace weft::http::h1 {
@@ -20,19 +20,15 @@ struct Limits {
   size_t max_target_bytes = 16 * 1024;
 };
 
-// Why a message was refused.
-struct ParseError {
-  int status = 0;          // for the answer to a bad request: 400, 414, 431, 505; 0: no error
-  std::string_view field;  // what was wrong, in words
-};
-
-// Reads one message after another (RFC 9112). Requests that two parsers could read differently are
-// refused (section 11.2). One thread.
+// Reads one message after another (RFC 9112), by the letter: what two parsers could read
+// differently is refused (section 11.2), even where the standard lets a recipient guess. Lines end
+// in CRLF and hold no other control character but the tab. One thread; allocates nothing once its
+// strings have grown.
 class Parser {
  public:
   enum class Kind : uint8_t { kRequest, kResponse };
 
-  Parser(Kind kind, const Limits& limits);
+  Parser(Kind kind, const Limits& limits) : kind_(kind), limits_(limits) {}
   Parser(const Parser&) = delete;
   Parser& operator=(const Parser&) = delete;
 
@@ -41,69 +37,89 @@ class Parser {
 
   // Reads on from `bytes` and returns how many it has used up. Stops at a piece of body (body(), a
   // view into `bytes`), at the end of the message and at an error; the caller consumes the piece
-  // and calls again.
+  // and calls again. Else it uses all.
   size_t Parse(std::span<const uint8_t> bytes);
 
   // The peer has ended the stream: completes a body that ends so, else it is an error.
   void ParseEnd();
 
-  bool started() const { return started_; }  // at least one byte of the message has come
+  // At least one byte of the message has come; an empty line in front of it is none.
+  bool started() const { return started_; }
   bool head_complete() const { return head_complete_; }
-  bool message_complete() const { return message_complete_; }
+  // Nothing of it is still to come; the last piece of its body may be at hand.
+  bool message_complete() const { return state_ == State::kComplete; }
   bool failed() const { return error_.status != 0; }
   const ParseError& error() const { return error_; }
 
   std::span<const uint8_t> body() const { return body_; }
   void ConsumeBody(size_t n) { body_ = body_.subspan(n); }
+  // Something of the body has come.
+  bool body_begun() const { return body_begun_; }
 
   // Valid once head_complete().
   RequestHead& request() { return request_; }
   const RequestHead& request() const { return request_; }
   ResponseHead& response() { return response_; }
   const ResponseHead& response() const { return response_; }
-  const Headers& trailers() const { return trailers_; }
-
   // The connection may carry another message after this one, as far as this message says.
   bool keep_alive() const { return keep_alive_; }
   // Seconds of the peer's "Keep-Alive: timeout="; 0 if it announced none.
-  int announced_idle_seconds() const { return announced_idle_seconds_; }
+  int announced_idle_seconds() const { return hop_.idle_seconds(); }
+
+  // Valid once message_complete().
+  const Headers& trailers() const { return trailers_; }
 
  private:
-  struct Callbacks;
+  enum class State : uint8_t {
+    kStartLine,
+    kFields,
+    kSizedBody,
+    kBodyToEnd,
+    kChunkLine,
+    kChunk,
+    kChunkEnd,
+    kTrailers,
+    kComplete,
+  };
 
-  int OnHeadersComplete();
-  bool AddField();
+  bool in_body() const {
+    return state_ == State::kSizedBody || state_ == State::kBodyToEnd || state_ == State::kChunk;
+  }
+  size_t TakeLine(std::span<const uint8_t> bytes);
+  size_t TakeBody(std::span<const uint8_t> bytes);
+  bool AcceptPart(std::string_view part);
+  size_t MaxLineBytes() const;
+  void OnLine(std::string_view line);
+  void OnRequestLine(std::string_view line);
+  void OnStatusLine(std::string_view line);
+  void OnChunkLine(std::string_view line);
+  void OnField(std::string_view line);
+  void OnHeadEnd();
   bool CompleteRequest();
-  void CompleteResponse();
   bool TakeTarget();
-  bool HasFolding(std::string_view text);
-  int Fail(int status, std::string_view what);
-  void RemoveFieldsNamedByConnection();
-  Headers& headers();
+  void CompleteResponse();
+  void Fail(int status, std::string_view what);
 
   const Kind kind_;
   const Limits limits_;
-  llhttp_t llhttp_;
 
+  State state_ = State::kStartLine;
   bool answers_head_ = false;
-  bool line_begins_ = true;  // the next byte is the first of a line of the head
-  bool first_line_seen_ = false;
+  bool blank_seen_ = false;
   bool started_ = false;
   bool head_complete_ = false;
-  bool message_complete_ = false;
   bool keep_alive_ = false;
-  bool has_host_ = false;
-  int announced_idle_seconds_ = 0;
-  size_t head_bytes_ = 0;
+  bool body_begun_ = false;
+  bool http10_ = false;
+  size_t block_bytes_ = 0;  // of the head, or of the trailers
   size_t fields_ = 0;
+  uint64_t left_ = 0;  // of the body, or of the chunk
   ParseError error_;
   std::span<const uint8_t> body_;
 
+  std::string line_;  // the beginning of a line whose end has not come yet
   std::string target_;
-  std::string name_;
-  std::string value_;
-  std::string connection_;  // values of Connection, joined
-  std::string upgrade_;
+  HopFields hop_;
   RequestHead request_;
   ResponseHead response_;
   Headers trailers_;

@@ -1,43 +1,13 @@
 #include "sidecar/http/h1/parser.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "sidecar/io/buffer.h"
+#include "sidecar/http/h1/testing.h"
 
 namespace weft::http::h1 {
 namespace {
-
-struct Parsed {
-  std::string body;
-  size_t used = 0;
-};
-
-// Feeds `text` in pieces of `step` bytes, as a network may, until the message is complete or
-// refused.
-Parsed Feed(Parser& parser, std::string_view text, size_t step = 1'000'000) {
-  Parsed parsed;
-  std::string pending;
-  size_t at = 0;
-  while (!parser.failed() && !parser.message_complete()) {
-    const size_t n = parser.Parse(io::AsBytes(pending));
-    parsed.body += io::AsText(parser.body());
-    parser.ConsumeBody(parser.body().size());
-    pending.erase(0, n);
-    parsed.used += n;
-    if (parser.failed() || parser.message_complete()) break;
-    if (!pending.empty()) continue;
-    // The end of a body may be due without another byte.
-    parser.Parse({});
-    if (parser.failed() || parser.message_complete() || at == text.size()) break;
-    const size_t more = std::min(step, text.size() - at);
-    pending.append(text.substr(at, more));
-    at += more;
-  }
-  return parsed;
-}
 
 TEST(ParserTest, ReadsARequestWhateverItsPieces) {
   const std::string text =
@@ -47,7 +17,7 @@ TEST(ParserTest, ReadsARequestWhateverItsPieces) {
       "t\r\n\r\n";
   for (const size_t step : {1ul, 2ul, 7ul, 1000ul}) {
     Parser parser(Parser::Kind::kRequest, {});
-    const Parsed parsed = Feed(parser, text, step);
+    const Fed parsed = Feed(parser, text, step);
     ASSERT_TRUE(parser.message_complete()) << step << parser.error().field;
     EXPECT_EQ(parsed.body, "hello world");
     EXPECT_EQ(parsed.used, text.size());
@@ -164,7 +134,7 @@ TEST(ParserTest, ReadsResponsesByTheRulesOfTheirStatus) {
   for (const Case& c : cases) {
     Parser parser(Parser::Kind::kResponse, {});
     parser.Start(c.answers_head);
-    const Parsed parsed = Feed(parser, c.text);
+    const Fed parsed = Feed(parser, c.text);
     if (!parser.message_complete()) parser.ParseEnd();
     EXPECT_TRUE(parser.message_complete()) << c.text;
     EXPECT_EQ(parser.response().has_body, c.has_body) << c.text;

@@ -1,11 +1,17 @@
 #include "sidecar/http/h1/server_connection.h"
 
+#include <algorithm>
+
 namespace weft::http::h1 {
 namespace {
 
 // What a client still sends of a request that was answered early is worth reading if it is little:
 // else the connection is cheaper to close (RFC 9112 section 9.3).
 constexpr size_t kMaxDrainedBytes = 256 * 1024;
+
+// What is thrown away of a client that goes on sending while it is told that the connection ends.
+constexpr size_t kMaxLingerBytes = 4 * 1024 * 1024;
+constexpr io::Nanos kLinger = io::kSecond;
 
 }  // namespace
 
@@ -51,12 +57,18 @@ void ServerConnection::Respond(const ResponseHead& head) {
   // HTTP/1.0 knows no informational responses.
   if (head.informational() && request().version == Version::kHttp10) return;
   const Parser& parser = reader_.parser();
-  if (parser.message_complete() && !parser.keep_alive()) close_ = true;
-  if (parser.failed()) close_ = true;
+  if (parser.failed() || !parser.keep_alive()) close_ = true;
+  // A client that waits for 100 may now send its body, or not, or the next request: nobody can tell
+  // which (RFC 9110 section 10.1.1).
+  if (!head.informational() && request().expect_continue && !continued_ && !parser.body_begun() &&
+      !parser.message_complete()) {
+    close_ = true;
+  }
   const ResponseOptions options{
       .version = request().version, .to_head = request().method == "HEAD", .close = close_};
   const Framing framing = WriteResponseHead(head, options, &writer_.head_buffer());
   if (head.informational()) {
+    if (head.status == 100) continued_ = true;
     writer_.Flush();
     return;
   }
@@ -72,6 +84,29 @@ void ServerConnection::Respond(const ResponseHead& head) {
 void ServerConnection::Reset() {
   reset_ = true;
   stream_->ResetOnClose();
+}
+
+std::string_view ServerConnection::flaw() const {
+  // What is cut off fails to parse too, but says nothing about the client's HTTP.
+  const bool cut_off = reader_.stream_ended() || reader_.stream_failed();
+  return cut_off ? std::string_view() : reader_.parser().error().field;
+}
+
+// Closing a socket that has unread bytes resets the connection, and the client may lose the answer:
+// ends our direction and gives the client a little time to have read it.
+io::Task<void> ServerConnection::Linger(io::Nanos deadline) {
+  deadline = std::min(deadline, io::Reactor::Current()->now() + kLinger);
+  stream_->ShutdownWrite();
+  io::Buffer buffer;
+  for (size_t left = kMaxLingerBytes; left > 0;) {
+    const std::span<uint8_t> room = buffer.Room(io::Buffer::kBlockBytes);
+    const io::IoResult read = stream_->Read(room.first(std::min(room.size(), left)));
+    if (read.ok()) {
+      left -= read.bytes;
+    } else if (!read.would_block() || co_await Wait(stream_->readable(), deadline) == nullptr) {
+      co_return;
+    }
+  }
 }
 
 io::Task<bool> ServerConnection::Finish(io::Nanos deadline) {
@@ -96,7 +131,10 @@ io::Task<bool> ServerConnection::Finish(io::Nanos deadline) {
     if (co_await Wait(stream_->writable(), deadline) == nullptr) co_return false;
     writer_.Flush();
   }
-  co_return reusable && !close_ && !writer_.failed();
+  reusable = reusable && !close_ && !writer_.failed();
+  const bool unread = !reader_.parser().message_complete() || reader_.has_bytes();
+  if (!reusable && unread && !tunnel_ && !writer_.failed()) co_await Linger(deadline);
+  co_return reusable;
 }
 
 }  // namespace weft::http::h1

@@ -49,6 +49,7 @@ class ServerConnection final : public ServerExchange {
   RequestHead& mutable_request() override { return reader_.parser().request(); }
   void Respond(const ResponseHead& head) override;
   void Reset() override;
+  std::string_view flaw() const override;
 
   Piece Peek() override { return reader_.PeekBody(); }
   void Consume(size_t n) override { reader_.ConsumeBody(n); }
@@ -63,6 +64,8 @@ class ServerConnection final : public ServerExchange {
   bool write_failed() const override { return writer_.failed(); }
 
  private:
+  io::Task<void> Linger(io::Nanos deadline);
+
   io::Stream* const stream_;
   Reader reader_;
   Writer writer_;
@@ -72,6 +75,7 @@ class ServerConnection final : public ServerExchange {
   bool tunnel_ = false;
   bool responded_ = false;
   bool reset_ = false;
+  bool continued_ = false;  // the client was told to send its body
 };
 
 }  // namespace weft::http::h1
