@@ -94,6 +94,8 @@ io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos
     if (peeked.ok()) {
       const Opening opening = Classify(room.first(peeked.bytes));
       if (opening != Opening::kNeedMore) co_return opening;
+      // All that came before the end was there to be looked at.
+      if (socket.peer_closed()) co_return Opening::kOther;
       if (!begun) deadline = std::min(deadline, io::MonotonicNow() + once_begun);
       begun = true;
     } else if (!peeked.would_block()) {
@@ -101,7 +103,6 @@ io::Task<Opening> AwaitOpening(io::Socket& socket, io::Nanos deadline, io::Nanos
     }
     if (undecided != nullptr && undecided->leaving()) co_return Opening::kNeedMore;
     if (co_await Wait(socket.readable(), deadline) == nullptr) co_return Opening::kNeedMore;
-    if (peeked.ok() && socket.peer_closed()) co_return Opening::kOther;
   }
 }
 
