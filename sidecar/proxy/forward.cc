@@ -52,6 +52,8 @@ class Exchange {
   bool responded() const { return responded_; }
   Error error() const { return error_; }
   const std::string& detail() const { return detail_; }
+  // Instead of the error's usual one; 0: that.
+  int answer_status() const { return answer_status_; }
   // Nothing of the client's body is gone, so the same request can be sent again.
   bool body_at_hand() const { return outcome_->request_bytes == 0; }
 
@@ -82,7 +84,13 @@ class Exchange {
         Stop(Error::kBodyTooLarge, "");
         co_return;
       case BodyOutcome::kIdle:
-        Stop(Error::kUpstreamTimeout, "the request's body did not move");
+        // Who is to blame: the client that sends nothing, or the upstream that takes nothing?
+        if (down_.Peek().state == Incoming::State::kWouldBlock) {
+          answer_status_ = 408;
+          Stop(Error::kBadRequest, "the request's body did not come in time");
+        } else {
+          Stop(Error::kUpstreamTimeout, "the request's body did not move");
+        }
         co_return;
     }
   }
@@ -185,7 +193,11 @@ class Exchange {
         return;
       case BodyOutcome::kTooLarge:
       case BodyOutcome::kIdle:
-        Fail(Error::kUpstreamTimeout, "the response's body did not move");
+        if (up_.Peek().state == Incoming::State::kData) {
+          Fail(Error::kDownstreamGone, "the client does not take its response");
+        } else {
+          Fail(Error::kUpstreamTimeout, "the response's body did not move");
+        }
         return;
     }
   }
@@ -232,6 +244,7 @@ class Exchange {
   upstream::Load* const load_;
   bool stop_ = false;
   bool responded_ = false;
+  int answer_status_ = 0;
   int informational_ = 0;
   io::Nanos moved_ = 0;  // in either direction
   Error error_ = Error::kNone;
@@ -250,13 +263,13 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options&
                           uint64_t max_request_bytes) {
   Outcome outcome;
   const RequestHead& request = down.request();
-  const auto give_up = [&](Error error, std::string_view detail) {
+  const auto give_up = [&](Error error, std::string_view detail, int status = 0) {
     outcome.error = error;
     if (error == Error::kDownstreamGone) {
       down.Reset();
       return;
     }
-    const ErrorAnswer answer = RespondWithError(down, error, detail);
+    const ErrorAnswer answer = RespondWithError(down, error, detail, status);
     outcome.status = answer.status;
     outcome.grpc_status = answer.grpc_status;
   };
@@ -305,7 +318,7 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options&
       fresh = true;
       continue;
     }
-    give_up(error, exchange.detail());
+    give_up(error, exchange.detail(), exchange.answer_status());
     co_return outcome;
   }
 }

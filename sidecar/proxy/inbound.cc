@@ -214,6 +214,14 @@ class Inbound {
 
   io::Task<void> ServePlaintext(Opening opening, Protocol protocol) {
     const bool opaque = protocol == weft::v1::PROTOCOL_TCP || protocol == weft::v1::PROTOCOL_TLS;
+    // What is declared as HTTP is read as HTTP, or refused: malformed beginnings, and slow ones,
+    // are no way past the parser.
+    const bool declared = protocol == weft::v1::PROTOCOL_HTTP ||
+                          protocol == weft::v1::PROTOCOL_HTTP2 ||
+                          protocol == weft::v1::PROTOCOL_GRPC;
+    if (declared && (opening == Opening::kOther || opening == Opening::kNeedMore)) {
+      opening = Opening::kHttp1;
+    }
     if (opening == Opening::kNeedMore && !worker_.pod()->strict()) {
       // Silence: whoever speaks first decides, as on the outbound side.
       absl::StatusOr<std::unique_ptr<io::Socket>> app =

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/escaping.h"
+#include "base/strings.h"
 #include "sidecar/http/h1/server_connection.h"
 #include "sidecar/http/h2/session.h"
 #include "sidecar/io/buffer.h"
@@ -46,29 +49,96 @@ io::Task<void> HandleOne(std::shared_ptr<RequestHandler> handler,
   co_await handler->Handle(*exchange);
 }
 
-}  // namespace
+// A request that is to be answered over HTTP/2 (RFC 7540 section 3.2).
+struct Upgrade {
+  http::RequestHead request;
+  std::string settings;         // payload of a SETTINGS frame
+  std::vector<uint8_t> unread;  // what has come behind the request
+};
 
-io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& connections,
-                          const Options& options, std::shared_ptr<RequestHandler> handler) {
-  ServerConnection connection(stream.get(), options.h1);
+// Null if the client does not offer it, or not as it should: then the request is answered as it
+// came.
+std::unique_ptr<Upgrade> OfferedUpgrade(ServerConnection& connection) {
+  constexpr size_t kSettingBytes = 6;
+  if (connection.h2c_settings().empty()) return nullptr;
+  auto upgrade = std::make_unique<Upgrade>();
+  if (!absl::WebSafeBase64Unescape(ToAbsl(connection.h2c_settings()), &upgrade->settings) ||
+      upgrade->settings.size() % kSettingBytes != 0) {
+    return nullptr;
+  }
+  upgrade->request = connection.request();
+  upgrade->unread.assign(connection.unread().begin(), connection.unread().end());
+  return upgrade;
+}
+
+// One request after another, until the connection ends or goes on in HTTP/2.
+io::Task<std::unique_ptr<Upgrade>> ServeRequests(io::Stream& stream, Connections& connections,
+                                                 const Options& options,
+                                                 std::shared_ptr<RequestHandler> handler) {
+  ServerConnection connection(&stream, options.h1);
   const Http1Connection served(&connections, &connection);
   for (;;) {
     switch (co_await connection.NextRequest(options.client_idle, options.client_head)) {
       case ServerConnection::Next::kRequest:
         break;
       case ServerConnection::Next::kClosed:
-        if (connections.moving()) connections.GiveAway(*stream);
-        co_return;
+        if (connections.moving()) connections.GiveAway(stream);
+        co_return nullptr;
       case ServerConnection::Next::kRefused: {
         handler->OnRefused();
         const http::h1::ParseError& refusal = connection.refusal();
         RespondWithError(connection, Error::kBadRequest, refusal.field, refusal.status);
         co_await connection.Finish(io::Reactor::Current()->now() + options.finish);
-        co_return;
+        co_return nullptr;
       }
     }
+    const bool ending = connections.draining() || connections.moving();
+    if (std::unique_ptr<Upgrade> upgrade = ending ? nullptr : OfferedUpgrade(connection)) {
+      http::ResponseHead switching;
+      switching.status = 101;
+      switching.upgrade = "h2c";
+      connection.Respond(switching);
+      co_await connection.Finish(io::Reactor::Current()->now() + options.finish);
+      co_return upgrade;
+    }
     co_await handler->Handle(connection);
-    if (!co_await connection.Finish(io::Reactor::Current()->now() + options.finish)) co_return;
+    if (!co_await connection.Finish(io::Reactor::Current()->now() + options.finish))
+      co_return nullptr;
+  }
+}
+
+// The application need not know HTTP/2 because its client prefers it: it hears HTTP/1.1, which the
+// client speaks as well.
+io::Task<void> HandleUpgraded(std::shared_ptr<RequestHandler> handler,
+                              std::unique_ptr<http::ServerExchange> exchange) {
+  exchange->mutable_request().version = http::Version::kHttp11;
+  co_await handler->Handle(*exchange);
+}
+
+io::Task<void> ServeUpgraded(std::unique_ptr<io::Stream> stream, Connections& connections,
+                             const Options& options, std::shared_ptr<RequestHandler> handler,
+                             std::unique_ptr<Upgrade> upgrade) {
+  const std::unique_ptr<http::h2::ServerSession> session = http::h2::ServerSession::Create(
+      std::move(stream), options.h2, [&handler](std::unique_ptr<http::ServerExchange> exchange) {
+        io::Spawn(HandleUpgraded(handler, std::move(exchange)));
+      });
+  session->set_on_refused([&handler] { handler->OnRefused(); });
+  const Http2Connection served(&connections, session.get());
+  if (session->TakeUpgrade(upgrade->request, io::AsBytes(upgrade->settings), upgrade->unread)) {
+    upgrade.reset();
+    co_await session->Run();
+  }
+  if (!session->violation().empty()) handler->OnViolation(session->violation(), session->error());
+}
+
+}  // namespace
+
+io::Task<void> ServeHttp1(std::unique_ptr<io::Stream> stream, Connections& connections,
+                          const Options& options, std::shared_ptr<RequestHandler> handler) {
+  std::unique_ptr<Upgrade> upgrade = co_await ServeRequests(*stream, connections, options, handler);
+  if (upgrade != nullptr) {
+    co_await ServeUpgraded(std::move(stream), connections, options, std::move(handler),
+                           std::move(upgrade));
   }
 }
 

@@ -131,6 +131,30 @@ class Http1BehaviourTest(ShopTest):
         self.assertEqual(response.status, 502)
         self.assertEqual(seen.values("upgrade"), [])
 
+    def test_an_upgrade_to_http_2_ends_at_the_sidecar(self):
+        url = f"http://{self.service.cluster_ips[0]}/"
+        output = self.web.run(["curl", "-sS", "--http2", "-m", "10", "-w", "%{http_version}\n", url, url, url]).stdout
+        self.assertEqual(output, "ok2\n" * 3)
+        for request in self.app.requests:
+            self.assertEqual(request.version, "HTTP/1.1")
+            self.assertEqual(request.values("upgrade") + request.values("http2-settings"), [])
+        # A client that insists, and one that asks for the head only.
+        output = self.web.run(["nghttp", "-u", "-v", url]).stdout
+        self.assertIn("HTTP Upgrade success", output)
+        self.assertIn(":status: 200", output)
+        output = self.web.run(["curl", "-sS", "-I", "--http2", "-m", "10", url]).stdout
+        self.assertIn("HTTP/2 200", output)
+        self.assertIn("content-length: 2", output)
+
+    def test_an_upgrade_to_http_2_with_settings_that_nobody_may_have_ends_the_connection(self):
+        # INITIAL_WINDOW_SIZE of 2^31.
+        self.send("GET / HTTP/1.1", "Host: raw", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
+                  "HTTP2-Settings: AASAAAAA")
+        self.assertIn(b" 101 ", self.stream.readline())
+        self.stream.read()
+        self.reconnect()
+        self.assertEqual(self.get()[0].status, 200)
+
     def test_connect_is_refused_and_what_follows_is_no_request(self):
         response = self.exchange("CONNECT raw:80 HTTP/1.1", "Host: raw:80",
                                  body=b"GET /hidden HTTP/1.1\r\nHost: raw\r\n\r\n")

@@ -16,6 +16,7 @@ class Http1CorpusTest(ShopTest):
     def extend(cls):
         lab = cls.lab
         cls.raw = lab.add_pod("raw", ports=(80,))
+        cls.outsider = lab.add_pod("outsider", meshed=False)
         cls.service = lab.add_service("raw", {"app": "raw"}, HTTP)
         cls.responses = {f"/{name}": (verdict, bytes_) for verdict, name, _, bytes_ in
                          read_corpus(f"{_CORPUS}/responses.txt")}
@@ -34,22 +35,28 @@ class Http1CorpusTest(ShopTest):
         self.app.requests.clear()
         self.app.malformed.clear()
 
-    def connect(self):
-        connection = self.web.net.connect(self.service.cluster_ips[0], 80, timeout=10)
+    def connect(self, client=None, address=None):
+        connection = (client or self.web).net.connect(address or self.service.cluster_ips[0], 80, timeout=10)
         self.addCleanup(connection.close)
         stream = connection.makefile("rb")
         self.addCleanup(stream.close)
         return connection, stream
 
-    def refused(self):
-        return self.web.metric("weft_errors_total", reason="bad-request")
-
     def test_requests_are_passed_on_in_one_reading_or_refused(self):
+        self.try_requests(self.web, self.service.cluster_ips[0], self.web)
+
+    def test_requests_of_an_outsider_too(self):
+        self.try_requests(self.outsider, self.raw.ip, self.raw)
+
+    def try_requests(self, client, address, refuser):
+        def refused():
+            return refuser.metric("weft_errors_total", reason="bad-request")
+
         rows = read_corpus(f"{_CORPUS}/requests.txt")
-        before = self.refused()
+        before = refused()
         for verdict, name, body, text in rows:
             with self.subTest(case=name):
-                connection, stream = self.connect()
+                connection, stream = self.connect(client, address)
                 connection.sendall(text)
                 response = read_response(stream)
                 self.assertTrue(response.complete, response)
@@ -70,7 +77,7 @@ class Http1CorpusTest(ShopTest):
                 connection.close()
         self.assertEqual(self.app.malformed, [])
         refusals = sum(verdict not in ("200", "405") for verdict, *_ in rows)
-        self.assertEqual(self.refused() - before, refusals)
+        self.assertEqual(refused() - before, refusals)
 
     def test_responses_are_passed_on_in_one_reading_or_refused(self):
         last_use = {}

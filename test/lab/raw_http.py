@@ -85,7 +85,7 @@ class RawApplication:
             return Request(number, line, fields, body)
         except EOFError:
             return None
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             self.malformed.append(str(error))
             return None
 

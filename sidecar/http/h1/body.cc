@@ -5,6 +5,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "sidecar/http/h1/hop_fields.h"
+
 namespace weft::http::h1 {
 namespace {
 
@@ -203,6 +205,7 @@ void Writer::End(const Headers& trailers) {
   if (framing_ != Framing::kChunked || failed_) return;
   out_.Append("0\r\n");
   for (const Headers::Field field : trailers) {
+    if (StaysBehind(field.name)) continue;
     out_.Append(field.name);
     out_.Append(": ");
     out_.Append(field.value);

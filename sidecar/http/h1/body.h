@@ -35,6 +35,7 @@ class Reader {
   const Parser& parser() const { return parser_; }
   // Bytes that have come and belong to no message yet.
   bool has_bytes() const { return in_.size() > parsed_; }
+  std::span<const uint8_t> unread() const { return in_.bytes().subspan(parsed_); }
   bool stream_failed() const { return stream_failed_; }
   bool stream_ended() const { return stream_ended_; }
 

@@ -1,6 +1,7 @@
 // A client and a server connection talk to each other over a socket pair.
 #include <sys/socket.h>
 
+#include <array>
 #include <functional>
 #include <string>
 
@@ -21,7 +22,9 @@ class ConnectionTest : public testing::Test {
     int fds[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     server_stream_ = io::Socket::Adopt(fds[0]);
-    client_ = std::make_unique<ClientConnection>(io::Socket::Adopt(fds[1]), Limits());
+    std::unique_ptr<io::Socket> peer = io::Socket::Adopt(fds[1]);
+    peer_ = peer.get();
+    client_ = std::make_unique<ClientConnection>(std::move(peer), Limits());
     server_ = std::make_unique<ServerConnection>(server_stream_.get(), Limits());
   }
 
@@ -78,6 +81,7 @@ class ConnectionTest : public testing::Test {
   static constexpr io::Nanos kLimit = 20 * io::kSecond;
   io::Reactor reactor_;
   std::unique_ptr<io::Socket> server_stream_;
+  io::Socket* peer_ = nullptr;  // the client's, for bytes as they are
   std::unique_ptr<ClientConnection> client_;
   std::unique_ptr<ServerConnection> server_;
 };
@@ -227,6 +231,84 @@ TEST_F(ConnectionTest, BecomesATunnelAfterAnUpgrade) {
     EXPECT_EQ(client_->Write(io::AsBytes("raw bytes")), 9u);
     client_->Flush();
     client_.reset();
+  };
+  Run(serve(), ask());
+}
+
+TEST_F(ConnectionTest, FieldsThatFrameAMessageAreWrittenOnce) {
+  const auto serve = [&]() -> io::Task<void> {
+    EXPECT_EQ(co_await server_->NextRequest(kLimit, kLimit), ServerConnection::Next::kRequest);
+    State end = State::kFailed;
+    EXPECT_EQ(co_await ReadAll(*server_, &end), "abc");
+    EXPECT_EQ(end, State::kEnd);
+    EXPECT_EQ(server_->request().authority, "tea");
+    EXPECT_EQ(server_->request().headers.size(), 1u);
+    EXPECT_EQ(server_->trailers().size(), 1u);
+    server_->Respond(Ok(0));
+    EXPECT_TRUE(co_await server_->Finish(io::MonotonicNow() + kLimit));
+  };
+  // As a peer in HTTP/2 might send them.
+  const auto ask = [&]() -> io::Task<void> {
+    Headers fields;
+    for (const std::string_view name :
+         {"host", "content-length", "transfer-encoding", "content_length", "transfer_encoding",
+          "connection", "upgrade", "keep-alive", "proxy-connection", "http2-settings", "x-other"}) {
+      fields.Add(name, "1");
+    }
+    RequestHead head = Get("/");
+    head.method = "POST";
+    head.has_body = true;
+    head.headers = fields;
+    client_->Send(head);
+    co_await WriteAll(*client_, "abc", fields);
+    EXPECT_EQ(co_await ClientHead(), State::kData);
+    EXPECT_EQ(client_->response().status, 200);
+  };
+  Run(serve(), ask());
+}
+
+TEST_F(ConnectionTest, AHeadThatBeginsMustEndInTime) {
+  const auto serve = [&]() -> io::Task<void> {
+    EXPECT_EQ(co_await server_->NextRequest(kLimit, io::kMillisecond),
+              ServerConnection::Next::kRefused);
+    EXPECT_EQ(server_->refusal().status, 408);
+    ResponseHead head = Ok(0);
+    head.status = server_->refusal().status;
+    server_->Respond(head);
+    EXPECT_FALSE(co_await server_->Finish(io::MonotonicNow() + kLimit));
+    server_.reset();
+    server_stream_.reset();
+  };
+  const auto ask = [&]() -> io::Task<void> {
+    std::array<uint8_t, 200> room;
+    peer_->Write(io::AsBytes("GET / HTTP/1.1\r\nHost:"));
+    std::string answer;
+    for (;;) {
+      const io::IoResult read = peer_->Read(room);
+      if (read.ok()) {
+        answer += io::AsText(std::span(room).first(read.bytes));
+      } else if (read.would_block()) {
+        co_await Wait(peer_->readable());
+      } else {
+        break;
+      }
+    }
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 408 ")) << answer;
+    EXPECT_NE(answer.find("Connection: close"), std::string::npos) << answer;
+    peer_->ShutdownWrite();
+  };
+  Run(serve(), ask());
+}
+
+TEST_F(ConnectionTest, AnIdleConnectionIsClosedWithoutAWord) {
+  const auto serve = [&]() -> io::Task<void> {
+    EXPECT_EQ(co_await server_->NextRequest(io::kMillisecond, kLimit),
+              ServerConnection::Next::kClosed);
+  };
+  // An empty line is no request yet.
+  const auto ask = [&]() -> io::Task<void> {
+    peer_->Write(io::AsBytes("\r\n"));
+    co_return;
   };
   Run(serve(), ask());
 }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "sidecar/http/h1/hop_fields.h"
+
 namespace weft::http::h1 {
 namespace {
 
@@ -99,6 +101,12 @@ void AppendField(std::string_view name, std::string_view value, io::Buffer* out)
   out->Commit(size);
 }
 
+void AppendFields(const Headers& headers, io::Buffer* out) {
+  for (const Headers::Field field : headers) {
+    if (!StaysBehind(field.name)) AppendField(field.name, field.value, out);
+  }
+}
+
 void AppendLength(uint64_t length, io::Buffer* out) {
   out->Append("Content-Length: ");
   AppendNumber(length, out);
@@ -113,7 +121,7 @@ Framing WriteRequestHead(const RequestHead& head, io::Buffer* out) {
   out->Append(head.method == "CONNECT" ? head.authority : head.path);
   out->Append(" HTTP/1.1\r\n");
   AppendField("Host", head.authority, out);
-  for (const Headers::Field field : head.headers) AppendField(field.name, field.value, out);
+  AppendFields(head.headers, out);
   Framing framing = Framing::kNone;
   if (!head.upgrade.empty()) {
     AppendField("Connection", "upgrade", out);
@@ -141,7 +149,7 @@ Framing WriteResponseHead(const ResponseHead& head, const ResponseOptions& optio
   out->Append(" ");
   out->Append(ReasonPhrase(head.status));
   out->Append("\r\n");
-  for (const Headers::Field field : head.headers) AppendField(field.name, field.value, out);
+  AppendFields(head.headers, out);
   Framing framing = Framing::kNone;
   if (head.status == 101) {
     AppendField("Connection", "upgrade", out);

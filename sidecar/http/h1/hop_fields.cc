@@ -41,7 +41,7 @@ void HopFields::Clear() {
   idle_seconds_ = named_fields_ = 0;
   has_host_ = false;
   has_transfer_encoding_ = chunked_ = close_ = keep_alive_ = connection_upgrade_ = false;
-  offers_h2c_ = te_trailers_ = expects_continue_ = false;
+  offers_h2c_ = connection_settings_ = settings_seen_ = te_trailers_ = expects_continue_ = false;
 }
 
 Fate HopFields::Refuse(int status, std::string_view what) {
@@ -76,7 +76,9 @@ Fate HopFields::TakeHeadField(bool of_request, std::string_view name, std::strin
       return Fate::kKeptHere;
     case 14:
       if (NamesEqual(name, "http2-settings")) {
-        http2_settings_ = value;
+        // More than one is as good as none.
+        http2_settings_ = settings_seen_ ? std::string_view() : value;
+        settings_seen_ = true;
         return Fate::kKeptHere;
       }
       return Resembles(name, "content-length") ? TakeLength(name, value) : Fate::kPassOn;
@@ -134,6 +136,7 @@ Fate HopFields::TakeTrailer(std::string_view name) {
       return NamesEqual(name, "connection") || NamesEqual(name, "keep-alive") ? Fate::kKeptHere
                                                                               : Fate::kPassOn;
     case 14:
+      if (NamesEqual(name, "http2-settings")) return Fate::kKeptHere;
       return Resembles(name, "content-length") ? Refuse(400, "Content-Length in the trailers")
                                                : Fate::kPassOn;
     case 16:
@@ -185,7 +188,9 @@ Fate HopFields::TakeConnection(std::string_view value) {
       keep_alive_ = true;
     } else if (NamesEqual(option, "upgrade")) {
       connection_upgrade_ = true;
-    } else if (!NamesEqual(option, "te") && !NamesEqual(option, "http2-settings")) {
+    } else if (NamesEqual(option, "http2-settings")) {
+      connection_settings_ = true;
+    } else if (!NamesEqual(option, "te")) {
       if (!connection_.empty()) connection_ += ',';
       connection_ += option;
       ++named_fields_;
@@ -218,6 +223,31 @@ bool HopFields::Complete(Headers* headers) {
   });
   if (!harmless) Refuse(400, "Connection names a field that frames or routes the message");
   return harmless;
+}
+
+std::string_view HopFields::h2c_settings() const {
+  return connection_upgrade_ && connection_settings_ && offers_h2c_
+             ? std::string_view(http2_settings_)
+             : std::string_view();
+}
+
+bool StaysBehind(std::string_view name) {
+  switch (name.size()) {
+    case 4:
+      return NamesEqual(name, "host");
+    case 7:
+      return NamesEqual(name, "upgrade");
+    case 10:
+      return NamesEqual(name, "connection") || NamesEqual(name, "keep-alive");
+    case 14:
+      return NamesEqual(name, "http2-settings") || Resembles(name, "content-length");
+    case 16:
+      return NamesEqual(name, "proxy-connection");
+    case 17:
+      return Resembles(name, "transfer-encoding");
+    default:
+      return false;
+  }
 }
 
 std::string_view HopFields::upgrade() const {

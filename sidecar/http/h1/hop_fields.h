@@ -48,9 +48,8 @@ class HopFields {
   // The first protocol that Upgrade offers, with Connection's consent, which is not a version of
   // HTTP; else empty.
   std::string_view upgrade() const;
-  // Upgrade offers h2c (RFC 7540 section 3.2).
-  bool offers_h2c() const { return connection_upgrade_ && offers_h2c_; }
-  const std::string& http2_settings() const { return http2_settings_; }
+  // The value of HTTP2-Settings if Upgrade offers h2c with it (RFC 7540 section 3.2), else empty.
+  std::string_view h2c_settings() const;
   // Seconds of "Keep-Alive: timeout="; 0 if none was announced.
   int idle_seconds() const { return idle_seconds_; }
 
@@ -79,9 +78,15 @@ class HopFields {
   bool keep_alive_ = false;
   bool connection_upgrade_ = false;
   bool offers_h2c_ = false;
+  bool connection_settings_ = false;
+  bool settings_seen_ = false;
   bool te_trailers_ = false;
   bool expects_continue_ = false;
 };
+
+// A field that frames or routes a message or concerns a connection: it is written by the writer of
+// heads alone, wherever the message came from.
+bool StaysBehind(std::string_view name);
 
 }  // namespace weft::http::h1
 

@@ -295,6 +295,12 @@ void Parser::OnHeadEnd() {
   }
 }
 
+std::string_view Parser::h2c_settings() const {
+  const bool plain = !http10_ && !request_.has_body && request_.upgrade.empty() &&
+                     request_.method != "CONNECT" && !hop_.close();
+  return plain ? hop_.h2c_settings() : std::string_view();
+}
+
 bool Parser::CompleteRequest() {
   request_.scheme = "http";
   if (!hop_.has_host() && !http10_) {

@@ -63,6 +63,9 @@ class Parser {
   const ResponseHead& response() const { return response_; }
   // The connection may carry another message after this one, as far as this message says.
   bool keep_alive() const { return keep_alive_; }
+  // HTTP2-Settings of a request that may be answered over HTTP/2 (RFC 7540 section 3.2), else
+  // empty.
+  std::string_view h2c_settings() const;
   // Seconds of the peer's "Keep-Alive: timeout="; 0 if it announced none.
   int announced_idle_seconds() const { return hop_.idle_seconds(); }
 

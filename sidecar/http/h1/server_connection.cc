@@ -15,6 +15,8 @@ constexpr io::Nanos kLinger = io::kSecond;
 
 }  // namespace
 
+const ParseError ServerConnection::kLate{.status = 408, .field = "the head did not come in time"};
+
 io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, io::Nanos head) {
   reader_.Start();
   responded_ = false;
@@ -39,7 +41,11 @@ io::Task<ServerConnection::Next> ServerConnection::NextRequest(io::Nanos idle, i
         if (draining_ && idle_) co_return Next::kClosed;
         break;
     }
-    if (co_await Wait(stream_->readable(), deadline) == nullptr) co_return Next::kClosed;
+    if (co_await Wait(stream_->readable(), deadline) == nullptr) {
+      if (idle_) co_return Next::kClosed;
+      late_ = close_ = true;
+      co_return Next::kRefused;
+    }
   }
 }
 

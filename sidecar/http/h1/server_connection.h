@@ -25,11 +25,17 @@ class ServerConnection final : public ServerExchange {
   enum class Next : uint8_t {
     kRequest,  // request() is there
     kClosed,   // the client is gone or was idle too long
-    kRefused,  // it sent something unacceptable: refusal() says what; answer and close
+    kRefused,  // it sent something unacceptable, or too slowly: refusal() says what; answer, close
   };
   // Waits up to `idle` for the first byte of a request and then up to `head` for its last header.
   io::Task<Next> NextRequest(io::Nanos idle, io::Nanos head);
-  const ParseError& refusal() const { return reader_.parser().error(); }
+  const ParseError& refusal() const { return late_ ? kLate : reader_.parser().error(); }
+
+  // HTTP2-Settings of a request that may be answered over HTTP/2 (RFC 7540 section 3.2), else
+  // empty.
+  std::string_view h2c_settings() const { return reader_.parser().h2c_settings(); }
+  // Bytes that have come behind the request.
+  std::span<const uint8_t> unread() const { return reader_.unread(); }
 
   // Brings the answer to the kernel and reads what is left of the request's body, within limits.
   // True if the connection can carry another request.
@@ -64,6 +70,7 @@ class ServerConnection final : public ServerExchange {
   bool write_failed() const override { return writer_.failed(); }
 
  private:
+  static const ParseError kLate;
   io::Task<void> Linger(io::Nanos deadline);
 
   io::Stream* const stream_;
@@ -75,6 +82,7 @@ class ServerConnection final : public ServerExchange {
   bool tunnel_ = false;
   bool responded_ = false;
   bool reset_ = false;
+  bool late_ = false;       // the head did not come in time
   bool continued_ = false;  // the client was told to send its body
 };
 

@@ -64,6 +64,12 @@ Verdict ServerStream::OnField(std::string_view name, std::string_view value) {
   return Verdict::kGood;
 }
 
+void ServerStream::TakeUpgraded(const RequestHead& request) {
+  request_ = request;
+  head_complete_ = true;
+  OnIncomingEnd();
+}
+
 // nghttp2 has seen to it that there is no other and none twice.
 Verdict ServerStream::OnPseudoField(std::string_view name, std::string_view value) {
   if (name == ":method") {

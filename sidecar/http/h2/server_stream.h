@@ -25,6 +25,9 @@ class ServerStream final : public Stream {
   void Respond(const ResponseHead& head);
   void Reset() { Stream::Reset(NGHTTP2_INTERNAL_ERROR); }
 
+  // The request came in HTTP/1.1, complete.
+  void TakeUpgraded(const RequestHead& request);
+
   void BeginFields() override;
   Verdict OnField(std::string_view name, std::string_view value) override;
   Verdict OnFieldsEnd(bool end_stream) override;

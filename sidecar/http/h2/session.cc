@@ -241,6 +241,21 @@ std::unique_ptr<ServerSession> ServerSession::Create(std::unique_ptr<io::Stream>
   return session;
 }
 
+bool ServerSession::TakeUpgrade(const RequestHead& request, std::span<const uint8_t> settings,
+                                std::span<const uint8_t> unread) {
+  constexpr int32_t kUpgraded = 1;
+  if (nghttp2_session_upgrade2(nghttp2(), settings.data(), settings.size(),
+                               request.method == "HEAD" ? 1 : 0, nullptr) != 0) {
+    return false;
+  }
+  ServerStream* stream = ServerStream::New(this, kUpgraded);
+  nghttp2_session_set_stream_user_data(nghttp2(), kUpgraded, stream);
+  stream->TakeUpgraded(request);
+  OnRequest(stream);
+  if (!unread.empty()) Receive(unread);
+  return true;
+}
+
 void ServerSession::OnRequest(Stream* stream) {
   on_request_(static_cast<ServerStream*>(stream)->Hold());
 }

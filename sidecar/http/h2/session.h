@@ -150,6 +150,7 @@ class Session : private io::EndOfTurn {
   virtual void OnChange() {}
   // A request's head is complete.
   virtual void OnRequest(Stream* stream) {}
+  void Receive(std::span<const uint8_t> bytes);
   // A request was malformed or too large, and has been refused.
   virtual void OnRefused() {}
 
@@ -175,7 +176,6 @@ class Session : private io::EndOfTurn {
 
   // What comes in.
   void ReadAvailable();
-  void Receive(std::span<const uint8_t> bytes);
   void Feed(std::span<const uint8_t> bytes);
   // For HEADERS and DATA that come in. False if it is a violation that ends the connection.
   bool CheckOpen(int32_t stream_id);
@@ -284,6 +284,12 @@ class ServerSession final : public Session {
   // Called when a request has been refused without `on_request`: it was malformed, and reset, or
   // too large, and answered with 431. It must not destroy the session.
   void set_on_refused(std::function<void()> on_refused) { on_refused_ = std::move(on_refused); }
+
+  // For a connection that HTTP/1.1 has upgraded (RFC 7540 section 3.2), before Run(): `request`,
+  // which has no body, is stream 1. `settings` is the payload of HTTP2-Settings; false, and nothing
+  // has happened, if it is malformed. `unread` is what has come behind the request.
+  bool TakeUpgrade(const RequestHead& request, std::span<const uint8_t> settings,
+                   std::span<const uint8_t> unread);
 
  private:
   using Session::Session;
