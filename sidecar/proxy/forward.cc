@@ -207,14 +207,27 @@ class Exchange {
     BodyOutcome received = BodyOutcome::kComplete;
     BodyOutcome sent = BodyOutcome::kComplete;
     down_.Flush();
-    constexpr auto kRelay = [](Incoming* from, http::Outgoing* to, BodyLimits limits,
-                               uint64_t* bytes, BodyOutcome* outcome) -> io::Task<void> {
-      *outcome = co_await RelayBody(*from, *to, limits, bytes);
-    };
-    const BodyLimits limits{.idle = options_.tcp_idle, .moved = &moved_};
-    co_await io::Both(kRelay(&up_, &down_, limits, &outcome_->response_bytes, &received),
-                      kRelay(&down_, &up_, limits, &outcome_->request_bytes, &sent));
+    co_await io::Both(RelayOneWay(up_, down_, &outcome_->response_bytes, &received),
+                      RelayOneWay(down_, up_, &outcome_->request_bytes, &sent));
+    if (sent == BodyOutcome::kSourceFailed) {
+      Fail(Error::kDownstreamGone, "the client broke off");
+    } else if (sent == BodyOutcome::kSinkFailed && received != BodyOutcome::kComplete) {
+      Fail(Error::kUpstreamReset, up_.error());
+    }
     TakeBodyOutcome(received);
+  }
+
+  // One direction of a tunnel. If it breaks, the other has nobody to speak to.
+  io::Task<void> RelayOneWay(Incoming& from, http::Outgoing& to, uint64_t* bytes,
+                             BodyOutcome* outcome) {
+    *outcome = co_await RelayBody(
+        from, to, {.idle = options_.tcp_idle, .stop = &stop_, .moved = &moved_}, bytes);
+    if (*outcome == BodyOutcome::kComplete) co_return;
+    stop_ = true;
+    up_.readable().Notify();
+    up_.writable().Notify();
+    down_.readable().Notify();
+    down_.writable().Notify();
   }
 
   Error UpstreamFailure() const {

@@ -143,6 +143,11 @@ void Writer::Flush() {
     failed_ = result.failed();
   }
   out_.Release();
+  if (ended_ && framing_ == Framing::kTunnel && flushed() && !shut_down_) {
+    // Nothing else tells the peer of a tunnel that this was all.
+    shut_down_ = true;
+    stream_->ShutdownWrite();
+  }
 }
 
 size_t Writer::WriteRaw(std::span<const uint8_t> from) {

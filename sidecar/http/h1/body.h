@@ -88,6 +88,7 @@ class Writer {
   bool ended_ = true;
   bool failed_ = false;
   bool stream_clean_ = true;
+  bool shut_down_ = false;
 };
 
 }  // namespace weft::http::h1
