@@ -1,67 +1,17 @@
 // Bytes of a hostile client, in pieces, to a server session whose handler does a bit of everything.
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
 
+#include "sidecar/http/h2/fuzz_transport.h"
 #include "sidecar/http/h2/session.h"
-#include "sidecar/io/socket.h"
 #include "sidecar/io/task.h"
 
 namespace weft::http::h2 {
 namespace {
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-// A transport in memory: what the fuzzer made to read, and nowhere to write to but now and then no
-// room.
-class Script final : public io::Stream {
- public:
-  Script(std::span<const uint8_t> bytes, uint8_t seed) : bytes_(bytes), seed_(seed) {}
-
-  io::IoResult Read(std::span<uint8_t> into) override {
-    if (preface_.empty() && bytes_.empty()) return {io::IoResult::State::kEnd};
-    const auto take = [&](auto& from) {
-      const size_t n = std::min({from.size(), into.size(), size_t{1} + Next() * 8});
-      std::copy_n(from.begin(), n, into.begin());
-      from = from.subspan(n);
-      return io::IoResult{io::IoResult::State::kOk, n};
-    };
-    if (!preface_.empty()) return take(preface_);
-    if (Next() % 4 == 0) {
-      readable_.Notify();
-      return {io::IoResult::State::kWouldBlock};
-    }
-    return take(bytes_);
-  }
-  io::IoResult Write(std::span<const uint8_t> from) override {
-    if (Next() % 4 == 0) {
-      writable_.Notify();
-      return {io::IoResult::State::kWouldBlock};
-    }
-    return {io::IoResult::State::kOk, std::min(from.size(), size_t{1} + Next() * 64)};
-  }
-  io::IoResult Flush() override { return {io::IoResult::State::kOk}; }
-  void ShutdownWrite() override {}
-  void ResetOnClose() override {}
-  io::Event& readable() override { return readable_; }
-  io::Event& writable() override { return writable_; }
-  bool peer_closed() const override { return false; }
-  std::string error() const override { return ""; }
-
- private:
-  uint8_t Next() { return seed_ = static_cast<uint8_t>(seed_ * 137 + 29); }
-
-  std::span<const uint8_t> preface_ = io::AsBytes(kPreface);
-  std::span<const uint8_t> bytes_;
-  uint8_t seed_;
-  io::Event readable_;
-  io::Event writable_;
-};
 
 int exchanges = 0;
 
@@ -105,10 +55,12 @@ io::Task<void> Play(std::span<const uint8_t> bytes) {
   const uint8_t seed = bytes.empty() ? 0 : bytes.front();
   Limits limits;
   limits.max_concurrent_streams = 8;
-  limits.stream_window_bytes = 65'535;
+  limits.first_window_bytes = 65'535;
   limits.connection_window_bytes = 65'535;
   const auto session = ServerSession::Create(
-      std::make_unique<Script>(bytes.empty() ? bytes : bytes.subspan(1), seed), limits,
+      std::make_unique<FuzzTransport>(kPreface, bytes.empty() ? bytes : bytes.subspan(1), seed,
+                                      /*speaks_first=*/true),
+      limits,
       [](std::unique_ptr<ServerExchange> exchange) { io::Spawn(Serve(std::move(exchange))); });
   if (seed % 16 == 1) session->Drain();
   co_await session->Run();

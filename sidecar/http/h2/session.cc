@@ -65,7 +65,7 @@ Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bo
   create(&nghttp2_, Callbacks::Table(), this, Options(), PoolMemory());
 
   std::array<nghttp2_settings_entry, 5> settings = {{
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits_.stream_window_bytes},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, first_window_bytes()},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.max_header_bytes},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.max_concurrent_streams},
       {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
@@ -102,7 +102,8 @@ void Session::Unlink(Stream* stream) {
   if (stream->next_ != nullptr) stream->next_->previous_ = stream->previous_;
 }
 
-void Session::OnStreamClosed() {
+void Session::OnStreamClosed(const Stream& stream) {
+  widened_bytes_ -= stream.window_bytes() - first_window_bytes();
   --active_;
   if (active_ > 0 || closed_) return;
   last_active_ = now();

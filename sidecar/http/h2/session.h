@@ -15,6 +15,7 @@
 #ifndef WEFT_SIDECAR_HTTP_H2_SESSION_H_
 #define WEFT_SIDECAR_HTTP_H2_SESSION_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -50,14 +51,16 @@ struct Limits {
   // endless.
   uint32_t max_streams = 1'000'000'000;
 
-  // Bytes of one body that may wait to be consumed; at most 2^31 - 1, at least 65,535.
+  // Bytes of one body that may wait to be consumed. A body that is consumed gets a wider window
+  // step by step, as long as all windows together are wider than at first by no more than
+  // `widened_bytes`: that many bytes, and every stream's first window, bound the memory that slow
+  // readers hold. None of it is taken from the others, whose windows are their own. At least
+  // 65,535; at most 2^31 - 1.
+  uint32_t first_window_bytes = 64 * 1024;
   uint32_t stream_window_bytes = 256 * 1024;
+  size_t widened_bytes = 4 * 1024 * 1024;
   // Bytes of all bodies in flight to us.
   uint32_t connection_window_bytes = 1024 * 1024;
-  // Bytes of all bodies that wait to be consumed before the connection's window stops being
-  // refilled. A slow reader holds one stream's window at most, so that many slow readers it takes
-  // to slow the others down; memory is bounded by this plus the connection's window.
-  size_t max_unconsumed_bytes = 4 * 1024 * 1024;
 
   // Of one head or one set of trailers, counted as RFC 9113 section 6.5.2 does. A request beyond is
   // answered with 431, a response beyond is an error.
@@ -136,8 +139,12 @@ class Session : private io::EndOfTurn {
   void Unlink(Stream* stream);
   void OnHeld() { ++handles_; }
   void OnReleased() { --handles_; }
-  void OnStreamClosed();
+  void OnStreamClosed(const Stream& stream);
   void OnConsumed(Stream* stream, size_t bytes);
+  // Of a stream when it is opened.
+  uint32_t first_window_bytes() const {
+    return std::min(limits_.first_window_bytes, limits_.stream_window_bytes);
+  }
   // The peer takes extended CONNECT, or has not said yet whether it does.
   bool PeerTakesUpgrades() const;
   // What the peer takes of one head, counted as Limits::max_header_bytes.
@@ -184,7 +191,7 @@ class Session : private io::EndOfTurn {
   void OnPingAnswered(std::span<const uint8_t> opaque_data);
   void OnPeerSettings();
   void OnGoaway(uint32_t error_code, std::string_view debug_data);
-  void ReturnConnectionWindow();
+  void Widen(Stream* stream);
 
   // What goes out.
   void OnEndOfTurn() override;
@@ -217,7 +224,7 @@ class Session : private io::EndOfTurn {
   size_t active_ = 0;
   size_t handles_ = 0;  // exchanges in the hands of users
   size_t unconsumed_bytes_ = 0;
-  size_t unreturned_window_ = 0;  // of the connection: consumed, or on loan
+  size_t widened_bytes_ = 0;  // of all streams' windows
   RateGuard free_frames_;
   RateGuard broken_streams_;
   ClosedStreams closed_streams_;  // of a server

@@ -140,26 +140,33 @@ void Session::OnHead(Stream* stream, bool end_stream) {
 }
 
 // A stream's own window is returned as its user consumes. The connection's is returned at once, so
-// that a slow reader does not stop the others, until too much waits in memory: then as users
-// consume.
+// that slow readers do not stop the others.
 void Session::OnDataArrived(size_t bytes, bool wanted) {
-  unreturned_window_ += bytes;
   if (wanted) unconsumed_bytes_ += bytes;
-  ReturnConnectionWindow();
+  nghttp2_session_consume_connection(nghttp2_, bytes);
 }
 
 void Session::OnConsumed(Stream* stream, size_t bytes) {
   unconsumed_bytes_ -= bytes;
-  if (closed_) return;
-  if (stream->open()) nghttp2_session_consume_stream(nghttp2_, stream->id(), bytes);
-  ReturnConnectionWindow();
+  if (closed_ || !stream->open()) return;
+  nghttp2_session_consume_stream(nghttp2_, stream->id(), bytes);
+  if (stream->HasConsumedWindow(bytes)) Widen(stream);
   ScheduleWrite();
 }
 
-void Session::ReturnConnectionWindow() {
-  if (unreturned_window_ == 0 || unconsumed_bytes_ > limits_.max_unconsumed_bytes) return;
-  nghttp2_session_consume_connection(nghttp2_, unreturned_window_);
-  unreturned_window_ = 0;
+// Doubles the window of a stream whose user keeps up with it, within the limits.
+void Session::Widen(Stream* stream) {
+  const uint32_t window = stream->window_bytes();
+  const uint32_t wider =
+      window > limits_.stream_window_bytes / 2 ? limits_.stream_window_bytes : 2 * window;
+  const uint32_t more = wider - window;
+  if (more == 0 || widened_bytes_ + more > limits_.widened_bytes) return;
+  if (nghttp2_session_set_local_window_size(nghttp2_, NGHTTP2_FLAG_NONE, stream->id(),
+                                            static_cast<int32_t>(wider)) != 0) {
+    return;
+  }
+  stream->set_window_bytes(wider);
+  widened_bytes_ += more;
 }
 
 void Session::OnPeerSettings() {

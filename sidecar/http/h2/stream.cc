@@ -164,7 +164,7 @@ void Stream::OnIncomingEnd() {
 
 void Stream::OnClosed(uint32_t error_code) {
   open_ = false;
-  session_->OnStreamClosed();
+  session_->OnStreamClosed(*this);
   if (error_.empty() && error_code != NGHTTP2_NO_ERROR) {
     error_ = absl::StrCat("the stream was reset: ", nghttp2_http2_strerror(error_code));
   }
@@ -208,6 +208,8 @@ void Stream::Open(Session* session, int32_t id) {
   session_ = session;
   id_ = id;
   open_ = true;
+  window_bytes_ = session->first_window_bytes();
+  consumed_bytes_ = 0;
   session->Link(this);
 }
 

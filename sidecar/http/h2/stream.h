@@ -71,6 +71,17 @@ class Stream {
   bool held() const { return held_; }
   bool reset_by_us() const { return reset_sent_; }
 
+  // Of the body that comes in.
+  uint32_t window_bytes() const { return window_bytes_; }
+  void set_window_bytes(uint32_t bytes) { window_bytes_ = bytes; }
+  // True whenever as many bytes as the window has were consumed; then it counts anew.
+  bool HasConsumedWindow(size_t bytes) {
+    consumed_bytes_ += bytes;
+    if (consumed_bytes_ < window_bytes_) return false;
+    consumed_bytes_ = 0;
+    return true;
+  }
+
   // For nghttp2: the size of the next piece of the outgoing body, and whether it is the last.
   ssize_t NextData(size_t room, uint32_t* flags);
   // Its bytes, of which `n` are to be taken.
@@ -137,6 +148,8 @@ class Stream {
   bool in_block_ = false;
   uint32_t block_bytes_ = 0;  // of the block of fields that is coming in
   uint32_t block_count_ = 0;
+  uint32_t window_bytes_ = 0;
+  size_t consumed_bytes_ = 0;  // since the window was that full
   Stream* previous_ = nullptr;
   Stream* next_ = nullptr;
   io::Buffer in_;
