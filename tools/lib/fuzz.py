@@ -32,7 +32,7 @@ def name_of(label):
     return label.removeprefix("//").replace(":", "/").removesuffix(_SUFFIX)
 
 
-def _seconds(text):
+def duration_seconds(text):
     match = re.fullmatch(r"(\d+)(s|m|h)", text)
     if not match or not int(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is no duration, such as 30s, 10m or 1h")
@@ -87,7 +87,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tools/fuzz", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pattern", nargs="?", default="", help="only targets whose name contains it")
-    parser.add_argument("--time", type=_seconds, default="60s", metavar="DURATION",
+    parser.add_argument("--time", type=duration_seconds, default="60s", metavar="DURATION",
                         help="for each target: 30s, 10m, 1h (default: 60s)")
     parser.add_argument("--list", action="store_true", help="name the targets and end")
     arguments = parser.parse_args()
