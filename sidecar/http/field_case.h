@@ -15,7 +15,8 @@ namespace weft::http {
 
 // Empty if all names are in small letters. Else "T" if most of them Begin-Each-Word-So, else "s",
 // and behind commas the names that are spelt otherwise, as they are: "T,ETag,x-request-id". At most
-// kMaxFieldCaseBytes; what does not fit is left out. The view is into `*scratch`.
+// kMaxFieldCaseBytes; what does not fit is left out. Fields of one name get one spelling. The view
+// is into `*scratch`.
 inline constexpr size_t kMaxFieldCaseBytes = 512;
 std::string_view DescribeFieldCase(const Headers& headers, std::string* scratch);
 

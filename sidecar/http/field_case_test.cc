@@ -43,7 +43,7 @@ TEST(FieldCaseTest, TellsNoMoreThanWhatIsUnusual) {
       {{}, ""},
       {{"accept", "x-1"}, ""},
       {{"User-Agent", "Accept", "X-A-1"}, "T"},
-      {{"Etag", "Accept", "ETag"}, "T,ETag"},
+      {{"ETag", "Accept"}, "T,ETag"},
       {{"User-Agent", "Accept", "x-request-id"}, "T,x-request-id"},
       {{"SOAPAction", "accept", "host"}, "s,SOAPAction"},
       {{"1-a", "X--B", "Content-type", "C-"}, "T,1-a,Content-type"},
@@ -61,12 +61,19 @@ TEST(FieldCaseTest, TellsNoMoreThanWhatIsUnusual) {
 }
 
 TEST(FieldCaseTest, TextFromAnybodyChangesNothingButCase) {
-  for (const std::string_view text : {"", "x", "T,", "T,,", "s", "Title", ",Accept", "s,host,Cookie",
-                                 "s,acceptance", "T,\xff\n"}) {
+  for (const std::string_view text : {"", "x", "T,", "T,,", "s", "Title", ",Accept",
+                                      "s,host,Cookie", "s,acceptance", "T,\xff\n"}) {
     Headers headers = WithNames({"accept", "x-a"});
     RestoreFieldCase(text, &headers);
     EXPECT_EQ(NamesOf(InSmallLetters(headers)), (Names{"accept", "x-a"})) << text;
   }
+}
+
+TEST(FieldCaseTest, FieldsOfOneNameGetOneSpelling) {
+  Headers arrived = WithNames({"etag", "accept", "etag"});
+  std::string scratch;
+  RestoreFieldCase(DescribeFieldCase(WithNames({"Etag", "Accept", "ETag"}), &scratch), &arrived);
+  EXPECT_EQ(NamesOf(arrived), (Names{"ETag", "Accept", "ETag"}));
 }
 
 TEST(FieldCaseTest, WhatDoesNotFitIsLeftOut) {
