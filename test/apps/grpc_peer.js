@@ -119,7 +119,7 @@ async function everything(client) {
       status((await drained(client.failLate(Buffer.alloc(0), deadline(20))))[1]);
   results['unknown method'] =
       status((await unary('nothing', Buffer.alloc(0), deadline(20))).error)[0];
-  results['deadline'] = status((await unary('hang', Buffer.alloc(0), deadline(0.3))).error)[0];
+  results['deadline'] = status((await unary('hang', Buffer.alloc(0), deadline(1))).error)[0];
   results['health'] = (await unary('check', Buffer.alloc(0), deadline(20))).answer.toString('hex');
   return results;
 }

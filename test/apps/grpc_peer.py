@@ -137,7 +137,7 @@ class Asker:
         results["trailers only"] = self.status("Fail")
         results["late failure"] = self.status("FailLate", kind="unary_stream")
         results["unknown method"] = self.status("Nothing")[0]
-        results["deadline"] = self.status("Hang", timeout=0.3)[0]
+        results["deadline"] = self.status("Hang", timeout=1)[0]
         results["health"] = self.call("unary_unary", "Check", "grpc.health.v1.Health")(
             b"", timeout=20).hex()
         return results

@@ -36,7 +36,8 @@ const event = (emitter, name) => new Promise((resolve, reject) => {
 });
 
 async function open(target, path = '/', options = {}) {
-  const socket = new WebSocket(`ws://${target}${path}`, ['tea', 'coffee'], {maxPayload: 64 << 20, ...options});
+  const socket =
+      new WebSocket(`ws://${target}${path}`, ['tea', 'coffee'], {maxPayload: 64 << 20, ...options});
   await event(socket, 'open');
   return socket;
 }
