@@ -114,6 +114,10 @@ class ServerExchange : public Incoming, public Outgoing {
   // What makes the rest of the request unreadable, in words; empty if nothing does.
   virtual std::string_view flaw() const { return {}; }
 
+  // The client has ended its side of the connection, and may or may not be there still. Where it
+  // provably is not, write_failed() says so.
+  virtual bool half_closed() const { return false; }
+
   // Breaks the exchange off in a way that the peer cannot take for a complete response.
   virtual void Reset() = 0;
 };

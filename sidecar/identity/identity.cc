@@ -22,6 +22,8 @@ constexpr size_t kMaxTokenBytes = 16 * 1024;
 // The wall clock may be set, and a suspended machine stops the monotonic one: look again this
 // often.
 constexpr absl::Duration kLookAgain = absl::Seconds(15);
+// Between attempts once the certificate has expired.
+constexpr absl::Duration kLongestWithoutCertificate = absl::Seconds(5);
 // Renewal falls evenly into this part of the remaining life.
 constexpr double kRenewFrom = 0.60;
 constexpr double kRenewTo = 0.72;
@@ -161,6 +163,9 @@ absl::Time Identity::Impl::RetryTime() {
   if (HasValidCertificate()) {
     wait = std::min(
         wait, std::max(absl::Nanoseconds(options_.backoff_min), (svid_->not_after() - now) / 4));
+  } else if (svid_.has_value()) {
+    // It has expired: nobody new can be spoken to until the authority is back.
+    wait = std::min(wait, kLongestWithoutCertificate);
   }
   return now + wait;
 }

@@ -2,8 +2,10 @@
 
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -112,6 +114,11 @@ void Socket::ShutdownWrite() { shutdown(fd_, SHUT_WR); }
 void Socket::ResetOnClose() {
   const linger reset{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+size_t Socket::unacknowledged_bytes() const {
+  int bytes = 0;
+  return tcp_ && ioctl(fd_, SIOCOUTQ, &bytes) == 0 ? static_cast<size_t>(bytes) : 0;
 }
 
 std::string Socket::error() const { return error_ == 0 ? "" : std::strerror(error_); }

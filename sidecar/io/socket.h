@@ -39,6 +39,7 @@ class Socket final : public Stream, private Pollable, public Pooled {
   bool peer_closed() const override { return peer_closed_; }
   std::string error() const override;
   int Release() override;
+  size_t unacknowledged_bytes() const override;
 
   // Looks at what has come without taking it.
   IoResult Peek(std::span<uint8_t> into);

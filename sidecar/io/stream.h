@@ -58,6 +58,10 @@ class Stream {
   // call.
   virtual bool peer_closed() const = 0;
 
+  // Bytes written to the kernel that the peer's has not acknowledged, also after a failure; 0 where
+  // the transport cannot tell.
+  virtual size_t unacknowledged_bytes() const { return 0; }
+
   // Why it failed, in words; empty if it did not.
   virtual std::string error() const = 0;
 

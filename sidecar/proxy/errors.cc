@@ -112,12 +112,13 @@ Error ErrorOfConnect(const absl::Status& status) {
 }
 
 ErrorAnswer RespondWithError(http::ServerExchange& exchange, Error error, std::string_view detail,
-                             int status) {
+                             int status, std::string_view mark) {
   const std::string_view reason = ReasonOf(error);
   const std::string text =
       absl::StrCat("weft: ", ToAbsl(reason), detail.empty() ? "" : ": ", ToAbsl(detail));
   http::ResponseHead head;
   head.headers.Add("weft-error", reason);
+  if (!mark.empty()) head.headers.Add(mark, "1");
   if (IsGrpc(exchange.request())) {
     head.status = 200;
     head.headers.Add("content-type", "application/grpc");

@@ -50,11 +50,12 @@ struct ErrorAnswer {
 };
 
 // Answers the exchange with the error: its status, `weft-error` and a line of text that says what
-// happened. `status` replaces the usual one if it is not 0. A gRPC client takes no status but 200:
-// it is sent `grpc-status` and `grpc-message` in a response of nothing but a head ("Trailers-Only",
-// gRPC over HTTP/2). For exchanges that have not been answered yet.
+// happened. `status` replaces the usual one if it is not 0; `mark` is the name of one more field. A
+// gRPC client takes no status but 200: it is sent `grpc-status` and `grpc-message` in a response of
+// nothing but a head ("Trailers-Only", gRPC over HTTP/2). For exchanges that have not been answered
+// yet.
 ErrorAnswer RespondWithError(http::ServerExchange& exchange, Error error, std::string_view detail,
-                             int status = 0);
+                             int status = 0, std::string_view mark = "");
 
 }  // namespace weft::proxy
 

@@ -1,11 +1,14 @@
 #include "sidecar/proxy/forward.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "sidecar/io/join.h"
 #include "sidecar/io/reactor.h"
+#include "sidecar/proxy/introduction.h"
 #include "sidecar/proxy/relay.h"
+#include "sidecar/proxy/replay.h"
 
 namespace weft::proxy {
 namespace {
@@ -29,22 +32,28 @@ bool IsIdempotent(std::string_view method) {
 // One attempt: the request goes up while the response comes down.
 class Exchange {
  public:
-  Exchange(ServerExchange& down, ClientExchange& up, Chooser& chooser, const Options& options,
-           uint64_t max_request_bytes, Outcome* outcome, upstream::Load* load)
+  // `may_repeat`: the request can be sent elsewhere if the peer says that it was not processed.
+  Exchange(ServerExchange& down, Replay& request_body, Attempt& attempt, Chooser& chooser,
+           const ForwardSettings& settings, bool may_repeat, Outcome* outcome)
       : down_(down),
-        up_(up),
+        request_body_(request_body),
+        up_(*attempt.lease),
         chooser_(chooser),
-        options_(options),
-        max_request_bytes_(max_request_bytes == 0 ? UINT64_MAX : max_request_bytes),
+        options_(settings.options),
+        max_request_bytes_(settings.max_request_bytes == 0 ? UINT64_MAX
+                                                           : settings.max_request_bytes),
+        may_repeat_(may_repeat),
         outcome_(outcome),
-        load_(load) {}
+        attempt_(attempt) {}
 
   io::Task<void> Run() {
     const RequestHead& request = down_.request();
     up_.Send(request);
     if (request.has_body) {
+      outcome_->request_bytes = 0;
       co_await io::Both(ReceiveResponse(), SendRequestBody());
     } else {
+      request_read_ = true;
       co_await ReceiveResponse();
     }
   }
@@ -54,12 +63,12 @@ class Exchange {
   const std::string& detail() const { return detail_; }
   // Instead of the error's usual one; 0: that.
   int answer_status() const { return answer_status_; }
-  // Nothing of the client's body is gone, so the same request can be sent again.
-  bool body_at_hand() const { return outcome_->request_bytes == 0; }
+  // The peer has said that the application did not get the request.
+  bool unprocessed() const { return unprocessed_; }
 
  private:
   io::Task<void> SendRequestBody() {
-    const BodyOutcome sent = co_await RelayBody(down_, up_,
+    const BodyOutcome sent = co_await RelayBody(request_body_, up_,
                                                 {.max_bytes = max_request_bytes_,
                                                  .idle = options_.stream_idle,
                                                  .stop = &stop_,
@@ -67,6 +76,9 @@ class Exchange {
                                                 &outcome_->request_bytes);
     switch (sent) {
       case BodyOutcome::kComplete:
+        request_read_ = true;
+        up_.readable().Notify();
+        co_return;
       case BodyOutcome::kStopped:
         co_return;
       case BodyOutcome::kSinkFailed:
@@ -110,13 +122,12 @@ class Exchange {
     while (!stop_) {
       switch (up_.PeekHead()) {
         case Incoming::State::kWouldBlock:
-          if (down_.write_failed()) {
-            Fail(Error::kDownstreamGone, "the client broke off");
+          if (ClientGone()) {
+            Fail(Error::kDownstreamGone, "the client went away");
             co_return;
           }
-          if (co_await Wait(up_.readable(),
-                            down_.broken() == nullptr ? up_.readable() : *down_.broken(),
-                            deadline) == nullptr) {
+          co_await Wait(up_.readable(), ClientEvent(), std::min(deadline, gone_at_));
+          if (Now() >= deadline) {
             // A long upload is no silence.
             if (std::exchange(sent, outcome_->request_bytes) == outcome_->request_bytes) {
               Fail(Error::kUpstreamTimeout, "no response");
@@ -146,9 +157,32 @@ class Exchange {
     }
   }
 
+  // What tells that the client may have gone. Whoever waits for the rest of the request's body
+  // hears of it there; after that it is for the one who waits for the response.
+  io::Event& ClientEvent() {
+    if (request_read_) return down_.readable();
+    return down_.broken() == nullptr ? up_.readable() : *down_.broken();
+  }
+
+  bool ClientGone() {
+    if (down_.write_failed()) return true;
+    if (!down_.half_closed()) return false;
+    if (gone_at_ == io::kNever) gone_at_ = Now() + options_.half_closed;
+    return Now() >= gone_at_;
+  }
+
   void RelayHead() {
     const http::ResponseHead& response = up_.response();
-    if (*load_) load_->OnHead(Now());
+    // The mark is on a 503, or on a gRPC error, which has no body; nobody but a sidecar may set it.
+    unprocessed_ =
+        (response.status == StatusOf(Error::kUpstreamConnectFailure) || !response.has_body) &&
+        up_.mutable_response().headers.Remove(kUnprocessedHeader) > 0 && attempt_.sidecar;
+    if (unprocessed_ && may_repeat_) {
+      Fail(Error::kUpstreamConnectFailure, "the endpoint's sidecar cannot reach its application");
+      return;
+    }
+    request_body_.Forget();
+    if (attempt_.load && !unprocessed_) attempt_.load.OnHead(Now());
     outcome_->status = response.status;
     // Only a client that asked for another protocol may be moved to one.
     if (response.status == 101 && down_.request().upgrade.empty()) {
@@ -249,14 +283,19 @@ class Exchange {
   }
 
   ServerExchange& down_;
+  Replay& request_body_;
   ClientExchange& up_;
   Chooser& chooser_;
   const Options& options_;
   const uint64_t max_request_bytes_;
+  const bool may_repeat_;
   Outcome* const outcome_;
-  upstream::Load* const load_;
+  Attempt& attempt_;
+  io::Nanos gone_at_ = io::kNever;  // when a client that has ended its side is taken for gone
   bool stop_ = false;
+  bool request_read_ = false;  // to its end
   bool responded_ = false;
+  bool unprocessed_ = false;
   int answer_status_ = 0;
   int informational_ = 0;
   io::Nanos moved_ = 0;  // in either direction
@@ -270,52 +309,69 @@ bool IsUpstreamsFault(Error error) {
          error == Error::kUpstreamMalformed;
 }
 
+// What the balancing learns from an exchange that has ended.
+void SettleLoad(const Exchange& exchange, upstream::Load& load) {
+  if (!load) return;
+  if (exchange.unprocessed() || IsUpstreamsFault(exchange.error())) {
+    load.OnDone(Now(), false);
+  } else if (exchange.error() == Error::kNone) {
+    load.OnDone(Now(), true);
+  } else {
+    load.OnAbort(Now());
+  }
+}
+
 }  // namespace
 
-io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options& options,
-                          uint64_t max_request_bytes) {
+io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const ForwardSettings& settings) {
   Outcome outcome;
+  const Options& options = settings.options;
   const RequestHead& request = down.request();
-  const auto give_up = [&](Error error, std::string_view detail, int status = 0) {
+  // `processed`: for all that is known here the application may have seen the request.
+  const auto give_up = [&](Error error, std::string_view detail, bool processed, int status = 0) {
     outcome.error = error;
     if (error == Error::kDownstreamGone) {
       down.Reset();
       return;
     }
-    const ErrorAnswer answer = RespondWithError(down, error, detail, status);
+    const ErrorAnswer answer =
+        RespondWithError(down, error, detail, status,
+                         settings.caller_is_sidecar && !processed ? kUnprocessedHeader : "");
     outcome.status = answer.status;
     outcome.grpc_status = answer.grpc_status;
   };
-  if (max_request_bytes != 0 && request.content_length.value_or(0) > max_request_bytes) {
-    give_up(Error::kBodyTooLarge, "");
+  if (settings.max_request_bytes != 0 &&
+      request.content_length.value_or(0) > settings.max_request_bytes) {
+    give_up(Error::kBodyTooLarge, "", /*processed=*/true);
     co_return outcome;
   }
 
-  bool fresh = false;
+  settings.budget.OnRequest();
+  Replay body(down);
+  const auto may_repeat = [&] {
+    if (outcome.attempts >= options.max_attempts || !body.at_hand()) return false;
+    if (settings.budget.Take(Now())) return true;
+    outcome.over_budget = true;
+    return false;
+  };
+  upstream::Reuse reuse =
+      IsIdempotent(request.method) ? upstream::Reuse::kAny : upstream::Reuse::kCareful;
   for (;;) {
     ++outcome.attempts;
     std::optional<Attempt> attempt;
-    NoAttempt refused = co_await chooser.Choose(fresh, Now() + options.connect_timeout, &attempt);
+    NoAttempt refused = co_await chooser.Choose(reuse, Now() + options.connect_timeout, &attempt);
     if (!attempt.has_value()) {
       // Nothing was sent, so any method may be sent elsewhere.
-      if (refused.worth_another && outcome.attempts < options.max_attempts) continue;
-      give_up(refused.error, refused.detail);
+      if (refused.worth_another && may_repeat()) continue;
+      give_up(refused.error, refused.detail, /*processed=*/false);
       co_return outcome;
     }
 
-    Exchange exchange(down, *attempt->lease, chooser, options, max_request_bytes, &outcome,
-                      &attempt->load);
+    const bool elsewhere = outcome.attempts < options.max_attempts && chooser.HasOther(*attempt);
+    Exchange exchange(down, body, *attempt, chooser, settings, elsewhere, &outcome);
     co_await exchange.Run();
     const Error error = exchange.error();
-    if (attempt->load) {
-      if (error == Error::kNone) {
-        attempt->load.OnDone(Now(), true);
-      } else if (IsUpstreamsFault(error)) {
-        attempt->load.OnDone(Now(), false);
-      } else {
-        attempt->load.OnAbort(Now());
-      }
-    }
+    SettleLoad(exchange, attempt->load);
     if (error == Error::kNone) co_return outcome;
     if (exchange.responded()) {
       outcome.error = error;
@@ -323,16 +379,33 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const Options&
       co_return outcome;
     }
     const ClientExchange::Failure failure = attempt->lease->failure();
-    const bool safe =
-        failure == ClientExchange::Failure::kNotProcessed ||
-        (failure == ClientExchange::Failure::kUnknown && IsIdempotent(request.method));
-    if (error == Error::kUpstreamReset && safe && exchange.body_at_hand() &&
-        outcome.attempts < options.max_attempts) {
-      fresh = true;
+    const bool unprocessed =
+        exchange.unprocessed() ||
+        (error == Error::kUpstreamReset && failure == ClientExchange::Failure::kNotProcessed);
+    const bool repeatable = unprocessed || (error == Error::kUpstreamReset &&
+                                            failure == ClientExchange::Failure::kUnknown &&
+                                            IsIdempotent(request.method));
+    if (repeatable && may_repeat()) {
+      chooser.Avoid(*attempt, /*never=*/exchange.unprocessed());
+      body.Rewind();
+      reuse = upstream::Reuse::kNever;
       continue;
     }
-    give_up(error, exchange.detail(), exchange.answer_status());
+    give_up(error, exchange.detail(), !unprocessed, exchange.answer_status());
     co_return outcome;
+  }
+}
+
+void CountRetries(telemetry::Shard& metrics, const Outcome& outcome) {
+  if (outcome.attempts > 1) {
+    metrics.Counter("weft_retries_total", "Attempts of requests beyond the first.")
+        ->Add(outcome.attempts - 1);
+  }
+  if (outcome.over_budget) {
+    metrics
+        .Counter("weft_retries_over_budget_total",
+                 "Requests that were not tried again because the retry budget was spent.")
+        ->Add();
   }
 }
 

@@ -38,10 +38,10 @@ class AppChooser final : public Chooser {
   AppChooser(Worker& worker, const io::Address& address, upstream::Wire wire, bool tell_case)
       : worker_(worker), address_(address), wire_(wire), tell_case_(tell_case) {}
 
-  io::Task<NoAttempt> Choose(bool fresh, io::Nanos deadline,
+  io::Task<NoAttempt> Choose(upstream::Reuse reuse, io::Nanos deadline,
                              std::optional<Attempt>* attempt) override {
     absl::StatusOr<upstream::Lease> lease =
-        co_await worker_.App(address_).Acquire(wire_, fresh, deadline);
+        co_await worker_.App(address_).Acquire(wire_, reuse, deadline);
     if (!lease.ok()) {
       co_return NoAttempt{ErrorOfConnect(lease.status()), std::string(lease.status().message())};
     }
@@ -85,7 +85,11 @@ class InboundHandler final : public RequestHandler {
     } else {
       AppChooser chooser(worker_, address_, WireOf(port.protocol, request, introduction),
                          caller_.meshed() && !introduction.http2);
-      outcome = co_await Forward(exchange, chooser, worker_.options, port.max_body_bytes);
+      outcome = co_await Forward(exchange, chooser,
+                                 {.options = worker_.options,
+                                  .budget = worker_.retry_budget,
+                                  .max_request_bytes = port.max_body_bytes,
+                                  .caller_is_sidecar = caller_.meshed()});
     }
     Record(port, introduction, outcome, began);
   }
@@ -111,6 +115,7 @@ class InboundHandler final : public RequestHandler {
   void Record(const LocalPod::Port& port, const Introduction& introduction, const Outcome& outcome,
               io::Nanos began) {
     if (outcome.error != Error::kNone) worker_.metrics->CountError(ReasonOf(outcome.error));
+    CountRetries(*worker_.metrics, outcome);
     telemetry::RequestLabels labels;
     labels.reporter = telemetry::Reporter::kDestination;
     labels.source = {.workload = introduction.workload,

@@ -20,6 +20,10 @@ inline constexpr std::string_view kIntroductionHeader = "weft-peer";
 // Another such field, in either direction: how the names were spelt (http/field_case.h).
 inline constexpr std::string_view kFieldCaseHeader = "weft-case";
 
+// On an error between sidecars: the request provably did not reach the application, so it may be
+// sent to another endpoint whatever its method. An application's own is taken away.
+inline constexpr std::string_view kUnprocessedHeader = "weft-unprocessed";
+
 struct Introduction {
   std::string_view name_space;
   std::string_view workload;

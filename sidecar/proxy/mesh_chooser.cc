@@ -1,5 +1,6 @@
 #include "sidecar/proxy/mesh_chooser.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -69,11 +70,15 @@ io::Task<NoAttempt> MeshChooser::PickEndpoint(io::Nanos deadline, Pick* pick) {
   }
   upstream::EndpointSet& set = static_cast<Cluster*>(endpoints_->listener())->set();
   const io::Nanos now = worker_.reactor.now();
-  pick->load = set.Pick(destination_->lb_method(), now, worker_.random, tried_);
+  pick->load = set.Pick(destination_->lb_method(), now, worker_.random, avoided_);
+  if (!pick->load) pick->load = set.Pick(destination_->lb_method(), now, worker_.random, tried_);
   if (!pick->load) {
+    const std::string none = absl::StrCat("no endpoint of ", service_, " can be reached");
+    if (last_failure_.error != Error::kNone) {
+      co_return NoAttempt{last_failure_.error, absl::StrCat(none, ": ", last_failure_.detail)};
+    }
     co_return NoAttempt{
-        tried_.size() == 0 ? Error::kNoHealthyUpstream : Error::kUpstreamConnectFailure,
-        absl::StrCat("no endpoint of ", service_, " can be reached")};
+        tried_.size() == 0 ? Error::kNoHealthyUpstream : Error::kUpstreamConnectFailure, none};
   }
   upstream::Endpoint& endpoint = pick->load.endpoint();
   endpoint_ = endpoint.shared_config();
@@ -85,6 +90,8 @@ io::Task<NoAttempt> MeshChooser::PickEndpoint(io::Nanos deadline, Pick* pick) {
   pick->deadline = deadline;
   if (const std::optional<absl::Duration> timeout = destination_->connect_timeout()) {
     pick->deadline = now + absl::ToInt64Nanoseconds(*timeout);
+  } else if (set.endpoints().size() > tried_.size() + 1) {
+    pick->deadline = std::min(deadline, now + worker_.options.first_connect_timeout);
   }
   co_return NoAttempt{Error::kNone, ""};
 }
@@ -103,10 +110,24 @@ upstream::Wire MeshChooser::WireTo(const upstream::EndpointConfig& endpoint) con
 NoAttempt MeshChooser::Blame(upstream::Load& load, const absl::Status& status) {
   load.OnDone(worker_.reactor.now(), false);
   tried_.Add(load.endpoint_ref());
-  return {ErrorOfConnect(status), std::string(status.message()), /*worth_another=*/true};
+  avoided_.Add(load.endpoint_ref());
+  last_failure_ = {ErrorOfConnect(status), std::string(status.message()), /*worth_another=*/true};
+  return last_failure_;
 }
 
-io::Task<NoAttempt> MeshChooser::Choose(bool fresh, io::Nanos deadline,
+void MeshChooser::Avoid(const Attempt& attempt, bool never) {
+  if (never) tried_.Add(attempt.load.endpoint_ref());
+  avoided_.Add(attempt.load.endpoint_ref());
+}
+
+// By their number: endpoints that were tried and have left the service meanwhile make it too small,
+// which loses a chance and no request.
+bool MeshChooser::HasOther(const Attempt& attempt) const {
+  const upstream::EndpointSet& set = static_cast<Cluster*>(endpoints_->listener())->set();
+  return set.endpoints().size() > avoided_.size() + 1;
+}
+
+io::Task<NoAttempt> MeshChooser::Choose(upstream::Reuse reuse, io::Nanos deadline,
                                         std::optional<Attempt>* attempt) {
   Pick pick;
   NoAttempt none = co_await PickEndpoint(deadline, &pick);
@@ -122,9 +143,9 @@ io::Task<NoAttempt> MeshChooser::Choose(bool fresh, io::Nanos deadline,
                         Introduce(worker_.pod()->introduction(),
                                   request.version == http::Version::kHttp2, &introduction_));
   }
-  absl::StatusOr<upstream::Lease> lease = co_await pick.pools->Acquire(wire, fresh, pick.deadline);
+  absl::StatusOr<upstream::Lease> lease = co_await pick.pools->Acquire(wire, reuse, pick.deadline);
   if (!lease.ok()) co_return Blame(pick.load, lease.status());
-  attempt->emplace(std::move(pick.load), *std::move(lease));
+  attempt->emplace(std::move(pick.load), *std::move(lease), mesh_);
   co_return NoAttempt{Error::kNone, ""};
 }
 

@@ -26,8 +26,10 @@ class MeshChooser final : public Chooser {
   // For HTTP: `down` outlives this.
   void SetRequest(http::ServerExchange* down) { down_ = down; }
 
-  io::Task<NoAttempt> Choose(bool fresh, io::Nanos deadline,
+  io::Task<NoAttempt> Choose(upstream::Reuse reuse, io::Nanos deadline,
                              std::optional<Attempt>* attempt) override;
+  void Avoid(const Attempt& attempt, bool never) override;
+  bool HasOther(const Attempt& attempt) const override;
 
   void OnResponse(http::ResponseHead* head) override;
 
@@ -61,9 +63,11 @@ class MeshChooser final : public Chooser {
   std::shared_ptr<const route::Destination> destination_;
   const route::Backend* backend_ = nullptr;
   discovery::EndpointsRef endpoints_;
-  upstream::Exclusions tried_;
+  upstream::Exclusions tried_;    // and not to be tried again
+  upstream::Exclusions avoided_;  // all of the former, and those that had better not be tried again
   std::shared_ptr<const upstream::EndpointConfig> endpoint_;
   std::string service_;
+  NoAttempt last_failure_{Error::kNone, ""};  // to connect
   std::string introduction_;
   bool mesh_ = false;
 };

@@ -12,6 +12,8 @@ namespace weft::proxy {
 // Defaults fit a pod's sidecar; docs/reference/limits.md says what each is for.
 struct Options {
   io::Nanos connect_timeout = 5 * io::kSecond;
+  // The same where another endpoint could be tried instead: long enough for one lost SYN.
+  io::Nanos first_connect_timeout = 1500 * io::kMillisecond;
   io::Nanos handshake_timeout = 5 * io::kSecond;
   // Waiting for the control plane's answer on a destination that was never dialled before.
   io::Nanos discovery_timeout = 2 * io::kSecond;
@@ -21,6 +23,9 @@ struct Options {
   io::Nanos client_idle = 600 * io::kSecond;  // between two requests
   io::Nanos client_head = 30 * io::kSecond;   // for the head of a request
   io::Nanos stream_idle = 300 * io::kSecond;  // nothing moves, in a body or awaiting a response
+  // An HTTP/1 client that has ended its side while it awaits a response has mostly gone, but some
+  // do so and wait (RFC 9112 section 9.6): so long it is believed.
+  io::Nanos half_closed = io::kSecond;
   io::Nanos tcp_idle = 3600 * io::kSecond;    // nothing moves, on opaque connections
   io::Nanos finish = 30 * io::kSecond;        // for a client to take the end of its response
   // Sending one request to endpoints, one after another, as long as it provably was not processed.

@@ -46,7 +46,8 @@ class OutboundHandler final : public RequestHandler {
       outcome.status = StatusOf(outcome.error);
       RespondWithError(exchange, outcome.error, "");
     } else {
-      outcome = co_await Forward(exchange, chooser, worker_.options, /*max_request_bytes=*/0);
+      outcome = co_await Forward(exchange, chooser,
+                                 {.options = worker_.options, .budget = worker_.retry_budget});
     }
     Record(request, chooser, outcome, began);
   }
@@ -61,6 +62,7 @@ class OutboundHandler final : public RequestHandler {
   void Record(const http::RequestHead& request, const MeshChooser& chooser, const Outcome& outcome,
               io::Nanos began) {
     if (outcome.error != Error::kNone) worker_.metrics->CountError(ReasonOf(outcome.error));
+    CountRetries(*worker_.metrics, outcome);
     telemetry::RequestLabels labels;
     labels.reporter = telemetry::Reporter::kSource;
     labels.source = Self(*worker_.pod());

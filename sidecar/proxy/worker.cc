@@ -12,7 +12,15 @@ namespace {
 using Serve = io::Task<void> (*)(Worker&, std::unique_ptr<io::Socket>);
 
 io::Task<void> AcceptLoop(Worker& worker, io::Listener& listener, Serve serve) {
+  uint64_t failures = 0;
   while (std::unique_ptr<io::Socket> socket = co_await listener.Accept()) {
+    if (const uint64_t more = listener.accept_failures() - failures; more > 0) {
+      failures += more;
+      worker.metrics
+          ->Counter("weft_accept_failures_total",
+                    "Attempts to take a connection that failed for lack of descriptors or memory.")
+          ->Add(more);
+    }
     io::Spawn(serve(worker, std::move(socket)));
   }
 }

@@ -16,6 +16,7 @@
 #include "sidecar/proxy/connections.h"
 #include "sidecar/proxy/local_pod.h"
 #include "sidecar/proxy/options.h"
+#include "sidecar/proxy/retry_budget.h"
 #include "sidecar/route/random.h"
 #include "sidecar/telemetry/shard.h"
 #include "sidecar/upstream/connector.h"
@@ -89,6 +90,7 @@ class Worker {
   discovery::WorkerConfig config;
   upstream::IdentitySlot identity;
   route::Random random;
+  RetryBudget retry_budget;
   telemetry::Shard* metrics = nullptr;
   Connections inbound;
   Connections outbound;

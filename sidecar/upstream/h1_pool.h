@@ -14,6 +14,13 @@
 
 namespace weft::upstream {
 
+// Which connections may carry a request.
+enum class Reuse : uint8_t {
+  kAny,      // whatever is alive: a request that can be repeated
+  kCareful,  // none that the peer, as it has been seen to, may be closing at this moment
+  kNever,    // a new one
+};
+
 struct H1PoolOptions {
   size_t max_idle = 128;
   // Shorter than servers' usual 60 to 75 s: the side that closes first decides who loses the race.
@@ -22,8 +29,8 @@ struct H1PoolOptions {
 };
 
 // Keeps connections for reuse, the most recently used first, and closes what has been idle for too
-// long: longer than the option, or than the peer has announced. One thread; make with
-// std::make_shared.
+// long: longer than the option, or than the peer has announced. Remembers for a while after how
+// much idle time the peer has closed connections by itself. One thread; make with std::make_shared.
 class H1Pool : public std::enable_shared_from_this<H1Pool>, private io::Timer {
  public:
   H1Pool(Connector connector, const H1PoolOptions& options)
@@ -39,7 +46,7 @@ class H1Pool : public std::enable_shared_from_this<H1Pool>, private io::Timer {
     Lease(Lease&&) = default;
     Lease& operator=(Lease&&) = default;
     ~Lease() {
-      if (connection_ != nullptr) pool_->Return(std::move(connection_));
+      if (connection_ != nullptr) pool_->Return(std::move(connection_), reused_);
     }
     http::h1::ClientConnection* connection() const { return connection_.get(); }
     // It has carried an exchange before, so its peer may be closing it at this moment.
@@ -51,9 +58,9 @@ class H1Pool : public std::enable_shared_from_this<H1Pool>, private io::Timer {
     bool reused_;
   };
 
-  // An idle connection that is still alive, else a new one (always, if `fresh`). Errors: as
+  // An idle connection that is still alive and may be used, else a new one. Errors: as
   // Connector::Open.
-  io::Task<absl::StatusOr<Lease>> Acquire(io::Nanos deadline, bool fresh);
+  io::Task<absl::StatusOr<Lease>> Acquire(io::Nanos deadline, Reuse reuse);
 
   // Closes what is idle; what is in use is closed when it comes back.
   void Retire();
@@ -61,7 +68,8 @@ class H1Pool : public std::enable_shared_from_this<H1Pool>, private io::Timer {
   size_t idle() const { return idle_.size(); }
 
  private:
-  void Return(std::unique_ptr<http::h1::ClientConnection> connection);
+  void Return(std::unique_ptr<http::h1::ClientConnection> connection, bool reused);
+  void SawClosed(io::Nanos idle);
   void OnExpired() override;
   io::Nanos IdleLimit(const http::h1::ClientConnection& connection) const;
   void ArmSweep();
@@ -69,6 +77,9 @@ class H1Pool : public std::enable_shared_from_this<H1Pool>, private io::Timer {
   const Connector connector_;
   const H1PoolOptions options_;
   std::vector<std::unique_ptr<http::h1::ClientConnection>> idle_;  // least recently used first
+  // The shortest idle time after which the peer was seen to have closed, lately.
+  io::Nanos seen_to_close_ = io::kNever;
+  io::Nanos seen_at_ = 0;
   bool retired_ = false;
 };
 

@@ -9,7 +9,12 @@ H2Pool& Pools::Http2(Wire wire) {
   if (pool == nullptr) {
     H2PoolOptions options = options_->h2;
     // gRPC servers close connections on which they are pinged during a long silence.
-    if (wire == Wire::kHttp2) options.limits.ping_after = io::kNever;
+    if (wire == Wire::kHttp2) {
+      options.limits.ping_after = io::kNever;
+    } else {
+      options.limits.ping_after = options_->mesh_ping_after;
+      options.limits.ping_timeout = options_->mesh_ping_timeout;
+    }
     pool = std::make_shared<H2Pool>(
         wire == Wire::kMesh
             ? Connector::Mesh(address_, identity_, tls::kAlpnHttp, expected_identity_)
@@ -20,13 +25,13 @@ H2Pool& Pools::Http2(Wire wire) {
   return *pool;
 }
 
-io::Task<absl::StatusOr<Lease>> Pools::Acquire(Wire wire, bool fresh, io::Nanos deadline) {
+io::Task<absl::StatusOr<Lease>> Pools::Acquire(Wire wire, Reuse reuse, io::Nanos deadline) {
   if (wire == Wire::kHttp1) {
     if (http1_ == nullptr) {
       http1_ = std::make_shared<H1Pool>(Connector::Plain(address_), options_->h1);
       if (retired_) http1_->Retire();
     }
-    absl::StatusOr<H1Pool::Lease> lease = co_await http1_->Acquire(deadline, fresh);
+    absl::StatusOr<H1Pool::Lease> lease = co_await http1_->Acquire(deadline, reuse);
     if (!lease.ok()) co_return lease.status();
     co_return Lease(*std::move(lease));
   }

@@ -19,6 +19,10 @@ namespace weft::upstream {
 struct PoolOptions {
   H1PoolOptions h1;
   H2PoolOptions h2;
+  // An endpoint whose packets get lost is given up after both, since requests wait for it. Only
+  // while there are some is it asked.
+  io::Nanos mesh_ping_after = 2 * io::kSecond;
+  io::Nanos mesh_ping_timeout = 3 * io::kSecond;
 };
 
 // One pool per wire, made when it is first needed. One thread.
@@ -33,8 +37,8 @@ class Pools final : public EndpointAttachment {
         identity_(identity),
         options_(options) {}
 
-  // An exchange; on a connection of its own that was not used before, if `fresh` (HTTP/1).
-  io::Task<absl::StatusOr<Lease>> Acquire(Wire wire, bool fresh, io::Nanos deadline);
+  // An exchange. `reuse` is about HTTP/1.
+  io::Task<absl::StatusOr<Lease>> Acquire(Wire wire, Reuse reuse, io::Nanos deadline);
 
   // A connection for opaque bytes: in the mesh's tunnel, or plaintext.
   io::Task<absl::StatusOr<std::unique_ptr<io::Stream>>> OpenTcp(bool mesh, io::Nanos deadline);

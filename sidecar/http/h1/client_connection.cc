@@ -70,6 +70,12 @@ ClientExchange::Failure ClientConnection::failure() const {
   if (closed_before_send_ || writer_.bytes_written() == written_before_) {
     return Failure::kNotProcessed;
   }
+  // The peer had ended the connection before the first byte of the request got there: its end would
+  // have acknowledged that byte (RFC 9293 section 3.10.4), or been a reset.
+  if (reader_.stream_ended() && !reader_.parser().started() &&
+      stream_->unacknowledged_bytes() >= writer_.bytes_written() - written_before_) {
+    return Failure::kNotProcessed;
+  }
   return reader_.parser().failed() || writer_.failed() || reader_.stream_ended() ||
                  reader_.stream_failed()
              ? Failure::kUnknown

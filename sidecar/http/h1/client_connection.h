@@ -30,6 +30,8 @@ class ClientConnection final : public ClientExchange, public io::Pooled {
   int announced_idle_seconds() const { return announced_idle_seconds_; }
   // When it became idle; kept by its pool.
   io::Nanos idle_since = 0;
+  // How long it had been idle when it was last taken; kept by its pool.
+  io::Nanos idle_for = 0;
 
   void Send(const RequestHead& head) override;
   State PeekHead() override;

@@ -56,6 +56,7 @@ class ServerConnection final : public ServerExchange {
   void Respond(const ResponseHead& head) override;
   void Reset() override;
   std::string_view flaw() const override;
+  bool half_closed() const override { return stream_->peer_closed(); }
 
   Piece Peek() override { return reader_.PeekBody(); }
   void Consume(size_t n) override { reader_.ConsumeBody(n); }
