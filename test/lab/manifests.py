@@ -99,6 +99,7 @@ class Service:
         self.selector = selector
         self.ports = ports  # as in the manifest: name, port, targetPort, appProtocol
         self.cluster_ips = cluster_ips
+        self.annotations = {}
 
     def names(self):
         """The names under which a pod of the same namespace finds it."""
@@ -112,7 +113,8 @@ class Service:
 
     def object(self):
         return {"apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": self.name, "namespace": self.namespace},
+                "metadata": {"name": self.name, "namespace": self.namespace,
+                             "annotations": self.annotations},
                 "spec": {"type": "ClusterIP", "clusterIP": self.cluster_ips[0],
                          "clusterIPs": self.cluster_ips, "selector": self.selector,
                          "ports": [{"protocol": "TCP", **port} for port in self.ports]}}

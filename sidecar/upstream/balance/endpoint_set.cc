@@ -21,10 +21,12 @@ struct EndpointSet::Choice {
   weft::v1::LbMethod method;
   io::Nanos now;
   const Exclusions& excluded;
-  bool ejected_too;
+  bool any;  // also those that are ejected or not warm
+  route::Random& random;
 
   bool Eligible(const Endpoint* endpoint) const {
-    return (ejected_too || endpoint->ejection().Allows(now)) && !excluded.Contains(endpoint);
+    return !excluded.Contains(endpoint) &&
+           (any || (endpoint->ejection().Allows(now) && endpoint->Warm(now, random)));
   }
 };
 
@@ -103,6 +105,7 @@ absl::Status EndpointSet::Update(const weft::v1::Endpoints& endpoints) {
 }
 
 void EndpointSet::Update(const EndpointConfigs& configs) {
+  const bool joins = !endpoints_.empty();
   absl::flat_hash_map<EndpointKey, EndpointRef> old;
   old.reserve(endpoints_.size());
   for (EndpointRef& endpoint : endpoints_) {
@@ -120,6 +123,7 @@ void EndpointSet::Update(const EndpointConfigs& configs) {
       updated.push_back(std::move(endpoint));
     } else {
       updated.push_back(EndpointRef(new Endpoint(shared)));
+      if (joins) updated.back()->joined_ = clock_();
     }
   }
   const auto draining =
@@ -137,8 +141,8 @@ Load EndpointSet::Pick(weft::v1::LbMethod method, io::Nanos now, route::Random& 
   const Tier all = endpoints_;
   for (const Tier tier : {all.first(ready_), all.subspan(ready_)}) {
     if (tier.empty()) continue;
-    for (const bool ejected_too : {false, true}) {
-      Endpoint* endpoint = PickFrom(tier, {method, now, excluded, ejected_too}, random);
+    for (const bool any : {false, true}) {
+      Endpoint* endpoint = PickFrom(tier, {method, now, excluded, any, random}, random);
       if (endpoint != nullptr) return Load(EndpointRef(endpoint), now, clock_);
     }
   }

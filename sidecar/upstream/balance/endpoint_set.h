@@ -65,7 +65,8 @@ class EndpointSet {
   // caller to decide.
   //
   // Ready endpoints come before draining ones, and among each, those that are not ejected before
-  // those that are: if all ready ones are ejected they are all used.
+  // those that are: if all ready ones are ejected they are all used. One that has joined lately is
+  // passed over at first (Endpoint::Warm), unless there is no other.
   //
   //   LEAST_TIME..., RANDOM_TWO...TIME...  the cheaper of two random ones by Endpoint::Cost()
   //   RANDOM_TWO, RANDOM_TWO_LEAST_CONN    the one with fewer requests in flight of two random ones

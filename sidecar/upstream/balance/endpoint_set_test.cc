@@ -392,5 +392,38 @@ TEST_F(EndpointSetTest, ManyRandomUpdatesAndPicksKeepTheCountsRight) {
   }
 }
 
+TEST_F(EndpointSetTest, OneThatJoinsOthersGetsItsShareByAndBy) {
+  for (const weft::v1::LbMethod method :
+       {weft::v1::LB_METHOD_ROUND_ROBIN, weft::v1::LB_METHOD_RANDOM, weft::v1::LB_METHOD_LEAST_CONN,
+        weft::v1::LB_METHOD_LEAST_TIME}) {
+    Update(weft::v1::Endpoints());
+    Update(ReadyEndpoints(2));
+    Update(ReadyEndpoints(3));
+    const auto share = [&] {
+      int picked = 0;
+      for (int i = 0; i < 3000; ++i) {
+        Load load = Pick(method);
+        if (&load.endpoint() == Find(3)) ++picked;
+        load.OnDone(fake_now, true);
+      }
+      return picked / 3000.0;
+    };
+    EXPECT_LT(share(), 0.12) << method;
+    fake_now += Endpoint::kWarmUp / 2;
+    EXPECT_GT(share(), 0.1) << method;
+    EXPECT_LT(share(), 0.3) << method;
+    fake_now += Endpoint::kWarmUp;
+    EXPECT_GT(share(), 0.28) << method;
+  }
+}
+
+TEST_F(EndpointSetTest, OneThatIsAloneNeedsNoWarmUp) {
+  Update(ReadyEndpoints(1));
+  weft::v1::Endpoints successor;
+  AddEndpoint(successor, 9);
+  Update(successor);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(&Pick(kAllMethods[i % 11]).endpoint(), Find(9));
+}
+
 }  // namespace
 }  // namespace weft::upstream
