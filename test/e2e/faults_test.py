@@ -74,7 +74,7 @@ class FaultsTest(LabTest):
         for pod in (self.fickle, self.stranger):
             with self.subTest(pod=pod.name):
                 load = self.load(pod.name)
-                self.more([pod], 600)
+                self.more([pod], 300)
                 totals = load.stop()
                 self.only_unknowable(totals)
                 self.assertLess(len(totals.failed_posts), 5, totals)
@@ -84,7 +84,7 @@ class FaultsTest(LabTest):
         load = self.load()
         self.more(self.tea)
         self.tea[0].app.leave()
-        self.more(self.tea[1:], 150)
+        self.more(self.tea[1:], 80)
         self.tea[0].app.come_back()
         self.more(self.tea[:1], 10)
         totals = load.stop()
@@ -124,10 +124,10 @@ class FaultsTest(LabTest):
         black_hole = ["INPUT", "-i", "eth0", "-j", "DROP"]
         pod.net.run(["iptables", "-I", *black_hole])
         try:
-            self.more(self.tea[:2], 300)
+            self.more(self.tea[:2], 100)
             # Nobody waits for it any more.
             fresh = Steady(self.web, "http://tea/", per_second=100, connections=5)
-            self.more(self.tea[:2], 150)
+            self.more(self.tea[:2], 100)
             later = fresh.stop()
         finally:
             pod.net.run(["iptables", "-D", *black_hole])
@@ -142,7 +142,7 @@ class FaultsTest(LabTest):
                          "random", "--probability", "0.01", "-j", "DROP"])
         try:
             load = self.load()
-            self.more(self.tea, 150)
+            self.more(self.tea, 60)
             totals = load.stop()
         finally:
             for pod in (self.web, *self.tea):
@@ -184,7 +184,7 @@ class FaultsTest(LabTest):
         try:
             held = [pod.net.connect(self.lab.services["shop/tea"].cluster_ips[0], 80)
                     for _ in range(20)]
-            self.more(self.tea, 20)
+            self.more(self.tea, 5)
         finally:
             limit(20000)
         for connection in held:
