@@ -9,6 +9,7 @@
 #include "base/duration_flag.h"
 #include "base/strings.h"
 #include "base/version.h"
+#include "sidecar/limits.h"
 
 namespace weft {
 namespace {
@@ -16,11 +17,6 @@ namespace {
 // A pod rarely needs more than two cores' worth of proxying; who does says so.
 constexpr unsigned kDefaultWorkers = 2;
 constexpr unsigned kMaxWorkers = 64;
-
-void AddNanos(CLI::App& app, const std::string& name, io::Nanos& value, const std::string& help) {
-  AddDuration(app, name, absl::Nanoseconds(value), {absl::ZeroDuration(), absl::Hours(24)}, help,
-              [&value](absl::Duration given) { value = absl::ToInt64Nanoseconds(given); });
-}
 
 }  // namespace
 
@@ -64,24 +60,16 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->capture_default_str();
   text("--health-listen", flags->health_listen, "ADDR:PORT", "/healthz/ready and /healthz/live")
       ->capture_default_str();
-  AddNanos(
-      app, "--drain-delay", flags->drain_delay,
-      "After SIGTERM, how long to keep taking new connections while others learn that this pod "
-      "goes");
-  AddNanos(app, "--drain-timeout", flags->drain_timeout,
-           "After that, how long requests under way may take to finish");
+  AddLimits(app, flags);
   app.add_flag("--replace", flags->replace,
                "Take over from the sidecar that runs in this pod, if one does, without losing a "
                "connection");
-  AddDuration(
-      app, "--replace-timeout", absl::Nanoseconds(flags->replace_timeout),
-      {absl::Milliseconds(1), absl::Minutes(10)},
-      "How long to try to become ready for that; the one that runs goes on meanwhile",
-      [flags](absl::Duration given) { flags->replace_timeout = absl::ToInt64Nanoseconds(given); });
   text("--log-level", flags->log_level, "LEVEL", "trace, debug, info, warn, error or off")
       ->capture_default_str();
-  AddNanos(app, "--await-ready", flags->await_ready,
-           "Run no sidecar: wait until the one in this pod is ready, for so long at most");
+  AddDuration(
+      app, "--await-ready", absl::ZeroDuration(), {absl::ZeroDuration(), absl::Hours(24)},
+      "Run no sidecar: wait until the one in this pod is ready, for so long at most",
+      [flags](absl::Duration given) { flags->await_ready = absl::ToInt64Nanoseconds(given); });
   app.set_version_flag("--version", absl::StrCat("weft-sidecar ", ToAbsl(kVersion)));
   app.footer(
       "SIGTERM and SIGINT drain it and end it. Without the control plane it keeps serving what it "

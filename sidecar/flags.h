@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sidecar/io/timer.h"
+#include "sidecar/proxy/options.h"
 
 namespace weft {
 
@@ -22,6 +23,7 @@ struct Flags {
   std::string admin_listen = "127.0.0.1:15000";
   std::string metrics_listen = "*:15020";  // "*": every address, of both families where there are
   std::string health_listen = "*:15021";
+  proxy::Options options;
   io::Nanos drain_delay = 0;
   io::Nanos drain_timeout = 30 * io::kSecond;
   bool replace = false;

@@ -1,6 +1,7 @@
 // weft-sidecar: the proxy beside a pod's application. This file is its wiring, from the flags to
 // the drain.
 #include <malloc.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -170,6 +171,19 @@ absl::Status Await(const Flags& flags) {
   return AwaitReady(health->port(), absl::Nanoseconds(flags.await_ready));
 }
 
+// Takes as many descriptors as the system grants.
+void RaiseDescriptorLimit(size_t max_connections) {
+  constexpr size_t kOthers = 1'000;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < 2 * max_connections + kOthers) {
+    WEFT_LOG_INFO("{} descriptors are fewer than --max-connections={} may need", limit.rlim_cur,
+                  max_connections);
+  }
+}
+
 // Runs the reactor for the sake of one task.
 template <typename T>
 T RunToEnd(io::Reactor& reactor, io::Task<T> task) {
@@ -187,6 +201,7 @@ absl::Status Run(const Flags& flags) {
   if (absl::Status logging = InitLogging(flags.log_level); !logging.ok()) return logging;
   // An arena per thread is memory that sits idle; the hot path allocates from pools of its own.
   mallopt(M_ARENA_MAX, 2);
+  RaiseDescriptorLimit(flags.options.max_connections);
   io::Reactor reactor;
   Signals signals;
 
@@ -228,11 +243,11 @@ absl::Status Run(const Flags& flags) {
 
   // The workers carry the traffic.
   telemetry::Telemetry telemetry;
-  const proxy::Options options;
+  proxy::ConnectionBudget budget(flags.options.max_connections);
   Workers workers;
   for (unsigned i = 0; i < flags.workers; ++i) {
-    workers.push_back(
-        std::make_unique<proxy::Worker>(&options, &client, discovery::WorkerConfig::Options()));
+    workers.push_back(std::make_unique<proxy::Worker>(&flags.options, &client,
+                                                      discovery::WorkerConfig::Options(), &budget));
     client.AddWorker(&workers.back()->reactor, &workers.back()->config);
   }
   if (absl::Status listening = Listen(workers, ListenersFor(flags), inherited); !listening.ok()) {
@@ -245,6 +260,11 @@ absl::Status Run(const Flags& flags) {
   admin::Readiness readiness;
   admin::RequireConfiguration(readiness, &client, identity->get());
   admin::AddControlSideMetrics(telemetry, &client, identity->get());
+  telemetry.AddCollector([&budget](std::vector<prometheus::MetricFamily>& families) {
+    families.push_back(telemetry::GaugeFamily("weft_connections",
+                                              "Connections of clients that are served.",
+                                              static_cast<double>(budget.open())));
+  });
   const admin::Subjects subjects{.discovery = &client,
                                  .identity = identity->get(),
                                  .telemetry = &telemetry,

@@ -114,6 +114,12 @@ io::Task<absl::Status> TakeOver(replace::Predecessor& predecessor,
     co_await io::Sleep(io::MonotonicNow() + kLookAgain);
   }
   absl::Status status = co_await predecessor.AnnounceReady();
+  if (absl::IsUnavailable(status)) {
+    // Nobody but this process has the sockets now.
+    WEFT_LOG_WARN("the sidecar that ran here died before it could hand over");
+    accept();
+    co_return absl::OkStatus();
+  }
   if (status.ok()) {
     accept();
     status = co_await predecessor.AnnounceAccepting();

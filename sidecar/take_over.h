@@ -40,7 +40,8 @@ absl::Status Listen(const Workers& workers, const proxy::Listeners& listeners,
 std::vector<std::pair<replace::Role, int>> ListeningSockets(const Workers& workers);
 
 // Waits until everything is there that is needed to serve, calls `accept`, and tells the
-// predecessor that it may stop accepting. After an error the predecessor goes on alone.
+// predecessor that it may stop accepting. After an error the predecessor goes on alone; if it has
+// died meanwhile, this one serves.
 io::Task<absl::Status> TakeOver(replace::Predecessor& predecessor,
                                 const admin::Readiness& readiness, io::Nanos timeout,
                                 const std::function<void()>& accept);

@@ -94,7 +94,7 @@ TEST_F(ServerTest, AnswersByPathAndMethod) {
   } cases[] = {
       {"GET /hello HTTP/1.1", "HTTP/1.1 200 OK\r\n", "\r\n\r\nhello\n"},
       {"GET /hello HTTP/1.0", "HTTP/1.1 200 OK\r\n", "\r\n\r\nhello\n"},
-      {"HEAD /hello HTTP/1.1", "HTTP/1.1 200 OK\r\n", "content-length: 6\r\n"},
+      {"HEAD /hello HTTP/1.1", "HTTP/1.1 200 OK\r\n", "Content-Length: 6\r\n"},
       {"GET / HTTP/1.1", "HTTP/1.1 200 OK\r\n", "/hello\tGET\tgreets"},
       {"GET /nothing HTTP/1.1", "HTTP/1.1 404 Not Found\r\n", "/hello"},
       {"POST /hello HTTP/1.1", "HTTP/1.1 405 Method Not Allowed\r\n", "does not take POST"},

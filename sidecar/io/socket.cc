@@ -14,11 +14,28 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sidecar/io/connect_limit.h"
 
 namespace weft::io {
 namespace {
 
 constexpr int kBacklog = 4096;
+
+// Of one thread.
+struct PendingConnects {
+  size_t count = 0;
+  size_t max = SIZE_MAX;
+};
+thread_local PendingConnects pending_connects;
+
+// For as long as a connection is being opened.
+class PendingConnect {
+ public:
+  PendingConnect() { ++pending_connects.count; }
+  PendingConnect(const PendingConnect&) = delete;
+  PendingConnect& operator=(const PendingConnect&) = delete;
+  ~PendingConnect() { --pending_connects.count; }
+};
 
 absl::Status ConnectError(const Address& to, int error) {
   const std::string message =
@@ -44,6 +61,8 @@ Address AddressOf(Query query) {
 }
 
 }  // namespace
+
+void SetMaxPendingConnects(size_t max) { pending_connects.max = max; }
 
 std::unique_ptr<Socket> Socket::Adopt(int fd) {
   const int one = 1;
@@ -142,6 +161,11 @@ std::optional<Address> Socket::original_destination() const {
 }
 
 Task<absl::StatusOr<std::unique_ptr<Socket>>> Connect(Address to, Nanos deadline) {
+  if (pending_connects.count >= pending_connects.max) {
+    co_return absl::ResourceExhaustedError(absl::StrCat(
+        "connect to ", to.ToString(), ": ", pending_connects.count, " others are under way"));
+  }
+  const PendingConnect pending;
   const int fd = socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) co_return ConnectError(to, errno);
   if (connect(fd, to.data(), to.size()) != 0 && errno != EINPROGRESS) {
@@ -198,8 +222,8 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const Address& address,
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Adopt(int fd) {
   std::unique_ptr<Listener> listener(new Listener(fd));
   if (!listener->reactor_->Add(fd, listener.get())) {
-    return absl::UnavailableError(absl::StrCat("listen on ", listener->local().ToString(), ": ",
-                                               std::strerror(errno)));
+    return absl::UnavailableError(
+        absl::StrCat("listen on ", listener->local().ToString(), ": ", std::strerror(errno)));
   }
   return listener;
 }

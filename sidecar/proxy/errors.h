@@ -29,7 +29,7 @@ enum class Error : uint8_t {
   kUnknownDestination,       // outside the mesh, which the mesh's settings forbid
   kDownstreamGone,           // the client broke off; nobody is told
   kMtlsRequired,             // plaintext where the mode is strict; the connection is reset
-  kOverloaded,               // too many destinations in use
+  kOverloaded,               // too many connections, connects under way or destinations in use
 };
 
 // The value of `weft-error` and of the metric's label.

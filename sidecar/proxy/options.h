@@ -2,6 +2,8 @@
 #ifndef WEFT_SIDECAR_PROXY_OPTIONS_H_
 #define WEFT_SIDECAR_PROXY_OPTIONS_H_
 
+#include <cstddef>
+
 #include "sidecar/http/h1/parser.h"
 #include "sidecar/http/h2/session.h"
 #include "sidecar/io/timer.h"
@@ -30,6 +32,11 @@ struct Options {
   io::Nanos finish = 30 * io::kSecond;        // for a client to take the end of its response
   // Sending one request to endpoints, one after another, as long as it provably was not processed.
   int max_attempts = 3;
+  // Of clients, in and out, all workers together. A connection takes two descriptors and a few
+  // kilobytes.
+  size_t max_connections = 20'000;
+  // Connections that a worker is opening at one time.
+  size_t max_pending_connects = 1'000;
   http::h1::Limits h1;
   http::h2::Limits h2;
   upstream::PoolOptions pools;

@@ -82,7 +82,7 @@ io::Task<std::unique_ptr<Upgrade>> ServeRequests(io::Stream& stream, Connections
       case ServerConnection::Next::kRequest:
         break;
       case ServerConnection::Next::kClosed:
-        if (connections.moving()) connections.GiveAway(stream);
+        if (connections.moving() && connection.at_rest()) connections.GiveAway(stream);
         co_return nullptr;
       case ServerConnection::Next::kRefused: {
         handler->OnRefused();

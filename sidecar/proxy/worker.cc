@@ -2,14 +2,27 @@
 
 #include <utility>
 
+#include "sidecar/io/connect_limit.h"
 #include "sidecar/proxy/cluster.h"
 #include "sidecar/proxy/inbound.h"
 #include "sidecar/proxy/outbound.h"
+#include "sidecar/proxy/turn_away.h"
 
 namespace weft::proxy {
 namespace {
 
 using Serve = io::Task<void> (*)(Worker&, std::unique_ptr<io::Socket>);
+
+// The connection's place in the budget was taken.
+io::Task<void> ServeOne(Worker& worker, std::unique_ptr<io::Socket> socket, Serve serve) {
+  co_await serve(worker, std::move(socket));
+  worker.budget.GiveBack();
+}
+
+void Begin(Worker& worker, std::unique_ptr<io::Socket> socket, Serve serve) {
+  io::Spawn(worker.budget.Take() ? ServeOne(worker, std::move(socket), serve)
+                                 : TurnAway(worker, std::move(socket)));
+}
 
 io::Task<void> AcceptLoop(Worker& worker, io::Listener& listener, Serve serve) {
   uint64_t failures = 0;
@@ -21,7 +34,7 @@ io::Task<void> AcceptLoop(Worker& worker, io::Listener& listener, Serve serve) {
                     "Attempts to take a connection that failed for lack of descriptors or memory.")
           ->Add(more);
     }
-    io::Spawn(serve(worker, std::move(socket)));
+    Begin(worker, std::move(socket), serve);
   }
 }
 
@@ -41,10 +54,11 @@ absl::Status OpenAll(const std::vector<io::Address>& addresses, Direction direct
 }  // namespace
 
 Worker::Worker(const Options* options, discovery::Broker* broker,
-               discovery::WorkerConfig::Options config_options)
-    : options(*options), config(&reactor, broker, config_options, [](const std::string& name) {
-        return std::make_unique<Cluster>(name);
-      }) {
+               discovery::WorkerConfig::Options config_options, ConnectionBudget* budget)
+    : options(*options),
+      budget(*budget),
+      config(&reactor, broker, config_options,
+             [](const std::string& name) { return std::make_unique<Cluster>(name); }) {
   config.OnChange([this] {
     if (config.workload() != nullptr) pod_ = std::make_shared<LocalPod>(*config.workload());
   });
@@ -87,7 +101,7 @@ std::vector<int> Worker::listeners(Direction direction) const {
 void Worker::Start(telemetry::Shard* shard) {
   metrics = shard;
   thread_ = std::thread([this] {
-    reactor.Bind();
+    io::SetMaxPendingConnects(options.max_pending_connects);
     reactor.Run();
   });
 }
@@ -104,8 +118,8 @@ void Worker::Accept() {
 void Worker::Adopt(Direction direction, int fd) {
   std::unique_ptr<io::Socket> socket = io::Socket::Adopt(fd);
   if (socket == nullptr) return;
-  io::Spawn(direction == Direction::kOutbound ? ServeOutbound(*this, std::move(socket))
-                                              : ServeInbound(*this, std::move(socket)));
+  Begin(*this, std::move(socket),
+        direction == Direction::kOutbound ? &ServeOutbound : &ServeInbound);
 }
 
 void Worker::Stop() {

@@ -13,6 +13,7 @@
 #include "sidecar/discovery/worker_config.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/io/socket.h"
+#include "sidecar/proxy/connection_budget.h"
 #include "sidecar/proxy/connections.h"
 #include "sidecar/proxy/local_pod.h"
 #include "sidecar/proxy/options.h"
@@ -37,9 +38,9 @@ struct Listeners {
 // its thread only.
 class Worker {
  public:
-  // `options` and `broker` outlive it. Constructed on the main thread.
+  // `options`, `broker` and `budget` outlive it. Constructed on the main thread.
   Worker(const Options* options, discovery::Broker* broker,
-         discovery::WorkerConfig::Options config_options);
+         discovery::WorkerConfig::Options config_options, ConnectionBudget* budget);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
@@ -86,6 +87,7 @@ class Worker {
   const std::shared_ptr<const LocalPod>& pod() const { return pod_; }
 
   const Options& options;
+  ConnectionBudget& budget;
   io::Reactor reactor;
   discovery::WorkerConfig config;
   upstream::IdentitySlot identity;
@@ -100,6 +102,7 @@ class Worker {
   // Clients that have not shown what they speak, where no other would speak first.
   Connections undecided_inbound;
   Connections undecided_outbound;
+  size_t turning_away = 0;  // clients that are one too many
 
  private:
   std::vector<std::unique_ptr<io::Listener>>& ListenersOf(Direction direction) {

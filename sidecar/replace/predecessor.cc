@@ -87,16 +87,13 @@ io::Task<absl::StatusOr<std::unique_ptr<Predecessor>>> Predecessor::Meet(std::st
 }
 
 io::Task<absl::Status> Predecessor::AnnounceReady() {
-  if (absl::Status sent = co_await channel_->Send(std::string(kReady), {}, AnswerDeadline());
-      !sent.ok()) {
-    co_return sent;
-  }
+  // If it has gone, the next message says so, or why.
+  (void)co_await channel_->Send(std::string(kReady), {}, AnswerDeadline());
   const absl::StatusOr<Message> answer = co_await channel_->Receive(AnswerDeadline());
   if (!answer.ok()) co_return answer.status();
-  if (answer->text != kGo) {
-    co_return absl::FailedPreconditionError("the running sidecar does not let go");
-  }
-  co_return absl::OkStatus();
+  if (answer->text == kGo) co_return absl::OkStatus();
+  co_return absl::FailedPreconditionError(
+      absl::StrCat("the running sidecar does not let go: ", answer->text));
 }
 
 io::Task<absl::Status> Predecessor::AnnounceAccepting() {

@@ -48,7 +48,8 @@ class Predecessor {
 
   InheritedSockets& sockets() { return sockets_; }
 
-  // From here to AnnounceAccepting() there is nothing to wait for. Errors: as Channel.
+  // From here to AnnounceAccepting() there is nothing to wait for. Errors: FailedPrecondition (it
+  // has changed its mind and goes on), Unavailable (it has died), DeadlineExceeded.
   io::Task<absl::Status> AnnounceReady();
   io::Task<absl::Status> AnnounceAccepting();
 

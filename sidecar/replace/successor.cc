@@ -90,6 +90,9 @@ io::Task<void> Succession::Serve(std::unique_ptr<Channel> channel) {
   if (!handed_over.ok()) {
     WEFT_LOG_WARN("going on, because the successor did not take over: {}",
                   ToStd(handed_over.message()));
+    // So that it does not take us for dead.
+    (void)co_await channel->Send(absl::StrCat(ToAbsl(kRefused), handed_over.message()), {},
+                                 AnswerDeadline());
     co_return;
   }
   successor_ = std::make_unique<Successor>(std::move(channel));
@@ -112,7 +115,6 @@ io::Task<absl::Status> Succession::HandOver(Channel& channel) {
   if (!status.ok()) co_return status;
   // It may have begun to end while the successor got ready.
   if (const std::string refusal = hooks_.refusal(); !refusal.empty()) {
-    (void)co_await channel.Send(absl::StrCat(ToAbsl(kRefused), refusal), {}, AnswerDeadline());
     co_return absl::FailedPreconditionError(refusal);
   }
   status = co_await channel.Send(std::string(kGo), {}, AnswerDeadline());

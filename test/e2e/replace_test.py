@@ -1,14 +1,60 @@
 """A new sidecar takes over from the one that runs in its pod, and nobody on the wire notices."""
 
 import os
+import signal
 import socket
 import threading
 
 from lab.load import Load
-from lab.namespace import SIDECAR_UID
+from lab.namespace import APPLICATION_UID, SIDECAR_UID
 from shop import HTTP, ShopTest
 
 TCP = [{"name": "tcp-echo", "port": 7000}]
+GRPC = [{"name": "grpc", "port": 50051}]
+
+# gRPC without generated code: messages are bytes, and every method sends back what it gets.
+_GRPC_SERVER = """
+import concurrent.futures, grpc
+class Echo(grpc.GenericRpcHandler):
+    def service(self, call):
+        if call.method == "/echo/stream":
+            return grpc.stream_stream_rpc_method_handler(lambda messages, context: messages)
+        return grpc.unary_unary_rpc_method_handler(lambda message, context: message)
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), handlers=[Echo()])
+server.add_insecure_port("[::]:50051")
+server.start()
+print("serving", flush=True)
+server.wait_for_termination()
+"""
+
+# Calls one after another, and a stream that stays open, until SIGTERM; then tells how it went.
+_GRPC_CLIENT = """
+import grpc, signal, threading
+ended = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: ended.set())
+channel = grpc.insecure_channel("grpc:50051")
+call, stream = channel.unary_unary("/echo/call"), channel.stream_stream("/echo/stream")
+good, bad, echoed = 0, [], 0
+turn = threading.Semaphore(0)
+def messages():
+    while not ended.is_set():
+        turn.acquire()
+        yield b"message"
+answers = stream(messages())
+while not ended.is_set():
+    try:
+        assert call(b"hello", timeout=20) == b"hello"
+        good += 1
+        if good % 50 == 0:
+            print("going", flush=True)
+    except grpc.RpcError as error:
+        bad.append(str(error))
+    turn.release()
+    echoed += next(answers) == b"message"
+turn.release()
+rest = sum(1 for _ in answers)
+print(f"good={good > 0} bad={bad} echoed={echoed == good and rest <= 1}", flush=True)
+"""
 
 
 class Requests:
@@ -42,6 +88,10 @@ class ReplaceTest(ShopTest):
         server = cls.echo.net.listen("0.0.0.0", 7000)
         cls.addClassCleanup(server.close)
         threading.Thread(target=cls.serve_echo, args=(server,), daemon=True).start()
+        cls.grpc = cls.lab.add_pod("grpc", ports=(50051,))
+        cls.lab.add_service("grpc", {"app": "grpc"}, GRPC)
+        cls.grpc_server = cls.grpc.net.start("server", ["/usr/bin/python3", "-c", _GRPC_SERVER],
+                                             uid=APPLICATION_UID)
         cls.slow = cls.lab.add_pod("slow", ports=(80,))
         cls.lab.add_service("slow", {"app": "slow"}, HTTP)
         cls.slow.start_recorder().wait_until_listening()
@@ -123,6 +173,26 @@ class ReplaceTest(ShopTest):
         for sidecar in old:
             self.assert_goes(sidecar)
 
+    def test_grpc_calls_go_on_and_a_stream_stays_where_it_is(self):
+        self.eventually(lambda: "serving" in self.grpc_server.log(), "the gRPC server", 20)
+        client = self.web.net.start("client", ["/usr/bin/python3", "-c", _GRPC_CLIENT],
+                                    uid=APPLICATION_UID)
+        old = []
+        for pod in (self.grpc, self.web):
+            going = client.log().count("going")
+            self.eventually(lambda: client.check_running() and client.log().count("going") > going,
+                            "calls", 20)
+            old.append(self.replace(pod))
+        going = client.log().count("going")
+        self.eventually(lambda: client.check_running() and client.log().count("going") > going,
+                        "more calls", 20)
+        self.assertTrue(old[1].running())
+        client.signal(signal.SIGTERM)
+        self.assertEqual(client.wait(), 0, client.log())
+        self.assertEqual(client.log().splitlines()[-1], "good=True bad=[] echoed=True")
+        for sidecar in old:
+            self.assert_goes(sidecar)
+
     def test_a_request_under_way_is_answered_by_the_one_that_took_it(self):
         outcome = {}
         begun = self.slow.app.process.log().count("began")
@@ -171,6 +241,18 @@ class ReplaceTest(ShopTest):
         # And it can be replaced still.
         self.assert_goes(self.replace(pod))
         self.assertEqual(self.answers("http://tea.2/", count=20), {"tea.2": 20})
+
+    def test_a_successor_serves_if_the_old_one_dies_meanwhile(self):
+        pod = self.slow
+        self.lab.control_plane.kill()
+        successor = self.start_successor(pod)
+        self.eventually(lambda: "getting ready" in pod.sidecar.log(), "the greeting")
+        pod.sidecar.kill()
+        pod.sidecar = successor
+        self.lab.control_plane.start()
+        pod.wait_until_ready(30)
+        self.assertIn("died before it could hand over", successor.log())
+        self.eventually(lambda: self.web.status_of("http://slow/") == 200, "an answer")
 
     def test_a_second_sidecar_in_a_pod_is_refused_and_the_first_of_all_may_say_replace(self):
         pod = self.slow

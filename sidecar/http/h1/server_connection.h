@@ -50,6 +50,8 @@ class ServerConnection final : public ServerExchange {
   // As Drain(), but says nothing to the client, for the connection goes on elsewhere: kClosed means
   // that it is idle and that all that was read has been answered.
   void LeaveWhenIdle();
+  // Nothing of a request has come since the last one was answered.
+  bool at_rest() const { return idle_ && !reader_.has_bytes(); }
 
   const RequestHead& request() const override { return reader_.parser().request(); }
   RequestHead& mutable_request() override { return reader_.parser().request(); }
