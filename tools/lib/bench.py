@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import bench_control_plane
+import bench_data_path
 from terminal import StepFailed, cross
 
 
@@ -12,6 +13,7 @@ def main():
     subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
     # A subject is a module with add_to(subjects), whose parser sets `run`.
     bench_control_plane.add_to(subjects)
+    bench_data_path.add_to(subjects)
     options = parser.parse_args()
     try:
         options.run(options)

@@ -59,3 +59,35 @@ def percentile(values, share):
     """The value that `share` (0 to 1) of all do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+
+
+def group(leader):
+    """Processes of the group that `leader` leads, itself among them."""
+    members = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as stat:
+                fields = stat.read().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[2]) == leader:
+            members.append(int(name))
+    return members
+
+
+def cpu_nanoseconds(processes):
+    """CPU time so far of processes, all their threads, by the kernel's scheduler."""
+    total = 0
+    for process in processes:
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{thread}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0])
+    return total
+
+
+def rss_bytes(process):
+    """Resident now."""
+    with open(f"/proc/{process}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
