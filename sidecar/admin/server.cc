@@ -118,8 +118,8 @@ io::Task<bool> Server::State::Exchange(ServerConnection& connection, const io::A
   Response response;
   bool head_only = false;
   if (next == ServerConnection::Next::kRefused) {
-    const int status = connection.refusal().status;
-    response = Error(status, status == 431 ? kTooLarge : "not an HTTP/1 request");
+    const http::h1::ParseError& refusal = connection.refusal();
+    response = Error(refusal.status, refusal.status == 431 ? kTooLarge : refusal.field);
   } else {
     head_only = connection.request().method == "HEAD";
     if (closing) connection.CloseAfterResponse();

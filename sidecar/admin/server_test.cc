@@ -100,7 +100,7 @@ TEST_F(ServerTest, AnswersByPathAndMethod) {
       {"POST /hello HTTP/1.1", "HTTP/1.1 405 Method Not Allowed\r\n", "does not take POST"},
       {"DELETE /hello HTTP/1.1", "HTTP/1.1 405 Method Not Allowed\r\n", "does not take DELETE"},
       {"POST /level?v=7 HTTP/1.1", "HTTP/1.1 200 OK\r\n", "\r\n\r\n7"},
-      {"nonsense", "HTTP/1.1 400 Bad Request\r\n", "not an HTTP/1 request"},
+      {"nonsense", "HTTP/1.1 400 Bad Request\r\n", "the request line is malformed"},
   };
   for (const auto& c : cases) {
     const std::string answer =
@@ -140,7 +140,14 @@ TEST_F(ServerTest, RefusesHeadsAndBodiesAbove8KiB) {
 
 TEST_F(ServerTest, ClosesAConnectionThatSendsNothing) {
   Open({.idle_timeout = 20 * io::kMillisecond});
-  EXPECT_EQ(Exchange("GET /hello HTT"), "");
+  EXPECT_EQ(Exchange(""), "");
+}
+
+TEST_F(ServerTest, TellsAClientThatStopsInTheMiddleThatItIsLate) {
+  Open({.idle_timeout = 20 * io::kMillisecond});
+  const std::string answer = Exchange("GET /hello HTT");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 "));
+  EXPECT_THAT(answer, HasSubstr("the head did not come in time"));
 }
 
 TEST_F(ServerTest, MakesConnectionsAboveTheLimitWaitUntilOneHasEnded) {

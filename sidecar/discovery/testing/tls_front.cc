@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 
 #include "grpcpp/server_posix.h"
@@ -48,6 +49,8 @@ bool WriteAll(int fd, const uint8_t* data, ssize_t size) {
 TlsFront::TlsFront(grpc::Server* server, const std::string& chain_pem, EVP_PKEY* key,
                    const std::string& root_pem, uint16_t port)
     : server_(server), context_(SSL_CTX_new(TLS_method())) {
+  // The library writes to sockets whose peer may have gone.
+  signal(SIGPIPE, SIG_IGN);
   SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
   SSL_CTX_use_certificate(context_.get(), Parse(chain_pem).get());
   SSL_CTX_use_PrivateKey(context_.get(), key);
