@@ -28,8 +28,8 @@ struct Options {
   // An HTTP/1 client that has ended its side while it awaits a response has mostly gone, but some
   // do so and wait (RFC 9112 section 9.6): so long it is believed.
   io::Nanos half_closed = io::kSecond;
-  io::Nanos tcp_idle = 3600 * io::kSecond;    // nothing moves, on opaque connections
-  io::Nanos finish = 30 * io::kSecond;        // for a client to take the end of its response
+  io::Nanos tcp_idle = 3600 * io::kSecond;  // nothing moves, on opaque connections
+  io::Nanos finish = 30 * io::kSecond;      // for a client to take the end of its response
   // Sending one request to endpoints, one after another, as long as it provably was not processed.
   int max_attempts = 3;
   // Of clients, in and out, all workers together. A connection takes two descriptors and a few
