@@ -24,6 +24,12 @@ class ReplaceTest : public testing::Test {
       : name_(std::string("weft-replace-test-") + std::to_string(getpid()) + "-" +
               testing::UnitTest::GetInstance()->current_test_info()->name()) {}
 
+  // In the end somebody takes over, so that nothing waits any more.
+  ~ReplaceTest() override {
+    refusal_.clear();
+    if (running_ != nullptr) Run(TakeOver());
+  }
+
   // The one that runs: it listens on a port of loopback.
   void StartRunning() {
     listener_ = *io::Listener::Open(*io::Address::FromIp("127.0.0.1", 0), false);
@@ -62,6 +68,19 @@ class ReplaceTest : public testing::Test {
     while ((co_await AnswerTo("take-over 1 test")).starts_with(kRefused)) {
       co_await io::Sleep(io::MonotonicNow() + io::kMillisecond);
     }
+  }
+
+  io::Task<void> TakeOver() {
+    const io::Nanos deadline = Soon();
+    while (running_->successor() == nullptr && io::MonotonicNow() < deadline) {
+      auto met = co_await Predecessor::Meet(name_);
+      // Refused as long as it has not noticed that the one before is gone.
+      if (met.ok() && (co_await (*met)->AnnounceReady()).ok())
+        (void)co_await (*met)->AnnounceAccepting();
+      co_await io::Sleep(io::MonotonicNow() + io::kMillisecond);
+    }
+    EXPECT_NE(running_->successor(), nullptr);
+    for (int turn = 0; turn < 20; ++turn) co_await io::Sleep(io::MonotonicNow());
   }
 
   io::Reactor reactor_;
