@@ -32,6 +32,9 @@ class Capture:
 
     def stop(self):
         """Ends the recording; raises if packets were lost, since absence would then prove nothing."""
+        # It ends at once when asked to, whatever it has not taken from the kernel yet: only one that
+        # sleeps has taken all.
+        wait_for(self._process.sleeping, f"{self._process.name} to have read all packets")
         self._process.signal(signal.SIGINT)
         self._process.wait()
         log = self._process.log()

@@ -92,6 +92,11 @@ class Process:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
+    def sleeping(self):
+        """Whether it waits for something at this moment."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "S"
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
