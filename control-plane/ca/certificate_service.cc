@@ -155,7 +155,7 @@ absl::StatusOr<v1::SignResponse> CertificateService::SignFor(const SpiffeId& ide
 grpc::Status CertificateService::Outcome(const absl::StatusOr<v1::SignResponse>& signed_response,
                                          const v1::SignRequest& request, const std::string& peer,
                                          v1::SignResponse& response) {
-  const absl::Status status = signed_response.status();
+  const absl::Status& status = signed_response.status();
   if (status.ok()) {
     metrics_.certificates_signed.Increment();
     response = *signed_response;
