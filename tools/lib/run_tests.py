@@ -126,8 +126,9 @@ def phases(arguments):
         ("build", lambda: build(bazel.everything())),
         unit,
         ("unit tests with sanitizers", lambda: bazel_tests(_SANITIZED, bazel.ASAN)),
-        sanitized_programs,
         ("fuzzing", lambda: fuzz.check(_FUZZ_SECONDS)),
+        sanitized_programs,
+        # Behind a build of all programs: bazel shows a compiler only what its latest build needed.
         ("clang-tidy", tidy.run),
         ("end to end", lambda: end_to_end(None)),
     ]
