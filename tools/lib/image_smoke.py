@@ -65,7 +65,8 @@ class Container:
                 yield process, output
             finally:
                 if process.poll() is None:
-                    process.kill()
+                    # One that has changed its user does not end with the one that started it.
+                    os.kill(_child_of(process.pid), signal.SIGKILL)
                 process.wait()
 
 
