@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "sidecar/http/h2/held_bytes.h"
 #include "sidecar/io/join.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/proxy/introduction.h"
@@ -343,6 +344,11 @@ io::Task<Outcome> Forward(ServerExchange& down, Chooser& chooser, const ForwardS
   if (settings.max_request_bytes != 0 &&
       request.content_length.value_or(0) > settings.max_request_bytes) {
     give_up(Error::kBodyTooLarge, "", /*processed=*/true);
+    co_return outcome;
+  }
+
+  if (http::h2::HoldsTooMuch()) {
+    give_up(Error::kOverloaded, "too much waits for slow readers", /*processed=*/false);
     co_return outcome;
   }
 

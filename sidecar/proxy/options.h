@@ -37,6 +37,8 @@ struct Options {
   size_t max_connections = 20'000;
   // Connections that a worker is opening at one time.
   size_t max_pending_connects = 1'000;
+  // Bytes of bodies that came in over HTTP/2 and wait in a worker for slow readers.
+  size_t max_buffered_bytes = 128 * 1024 * 1024;
   http::h1::Limits h1;
   http::h2::Limits h2;
   upstream::PoolOptions pools;

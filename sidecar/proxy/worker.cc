@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "sidecar/http/h2/held_bytes.h"
 #include "sidecar/io/connect_limit.h"
 #include "sidecar/proxy/cluster.h"
 #include "sidecar/proxy/inbound.h"
@@ -102,6 +103,7 @@ void Worker::Start(telemetry::Shard* shard) {
   metrics = shard;
   thread_ = std::thread([this] {
     io::SetMaxPendingConnects(options.max_pending_connects);
+    http::h2::SetMaxHeldBytes(options.max_buffered_bytes);
     reactor.Run();
   });
 }

@@ -121,3 +121,22 @@ class LimitsTest(ShopTest):
             connection.close()
         self.eventually(
             lambda: self.ask("GET / HTTP/1.1", connection=self.connect(pod))[0] == 200, "room again")
+
+    def test_while_too_much_waits_for_slow_readers_new_requests_are_told_so(self):
+        pod = self.tea_1[0]
+        pod.sidecar.stop()
+        pod.start_sidecar("--workers", "1", "--max-buffered-bytes", "65536")
+        pod.wait_until_ready()
+        path = self.tea_2[0].app.put_file("large", 50_000_000)
+        address = self.lab.services["shop/tea.2"].cluster_ips[0]
+        with pod.net.connect(address, 80, timeout=20) as slow:
+            slow.sendall(f"GET {path} HTTP/1.1\r\nHost: tea.2\r\nConnection: close\r\n\r\n".encode())
+            self.eventually(lambda: pod.status_of("http://tea.2/") == 503, "the others to be told")
+            answer = pod.curl("-i", "http://tea.2/").stdout
+            self.assertIn("weft-error: overloaded", answer.lower())
+            received = 0
+            while (piece := slow.recv(1 << 20)):
+                received += len(piece)
+            self.assertGreater(received, 50_000_000, "the slow one gets all of it")
+        self.assertEqual(pod.status_of("http://tea.2/"), 200)
+        self.assertGreater(self.counted('weft_errors_total{reason="overloaded"}', pod), 0)

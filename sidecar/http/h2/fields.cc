@@ -5,26 +5,9 @@
 namespace weft::http::h2 {
 namespace {
 
-// Fields that concern one connection, or that a pseudo-header or member stands for.
 bool StaysBehind(std::string_view name, std::string_view value) {
-  switch (name.size()) {
-    case 2:
-      return NamesEqual(name, "te") && !NamesEqual(value, "trailers");
-    case 4:
-      return NamesEqual(name, "host");
-    case 7:
-      return NamesEqual(name, "upgrade");
-    case 10:
-      return NamesEqual(name, "connection") || NamesEqual(name, "keep-alive");
-    case 14:
-      return NamesEqual(name, "content-length") || NamesEqual(name, "http2-settings");
-    case 16:
-      return NamesEqual(name, "proxy-connection");
-    case 17:
-      return NamesEqual(name, "transfer-encoding") || NamesEqual(name, kNotUpgraded);
-    default:
-      return false;
-  }
+  return BelongsToConnection(name) || NamesEqual(name, kNotUpgraded) ||
+         (NamesEqual(name, "te") && !NamesEqual(value, "trailers"));
 }
 
 uint8_t* Bytes(std::string_view text) {

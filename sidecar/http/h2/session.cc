@@ -9,6 +9,7 @@
 #include "nghttp2/nghttp2.h"
 #include "sidecar/http/h2/callbacks.h"
 #include "sidecar/http/h2/client_stream.h"
+#include "sidecar/http/h2/held_bytes.h"
 #include "sidecar/http/h2/memory.h"
 #include "sidecar/http/h2/server_stream.h"
 #include "sidecar/http/h2/stream.h"
@@ -86,6 +87,7 @@ Session::Session(std::unique_ptr<io::Stream> transport, const Limits& limits, bo
 
 Session::~Session() {
   Fail("the session is gone");
+  RemoveHeldBytes(unconsumed_bytes_);
   nghttp2_session_del(nghttp2_);
 }
 

@@ -224,7 +224,8 @@ class Session : private io::EndOfTurn {
   size_t active_ = 0;
   size_t handles_ = 0;  // exchanges in the hands of users
   size_t unconsumed_bytes_ = 0;
-  size_t widened_bytes_ = 0;  // of all streams' windows
+  size_t withheld_bytes_ = 0;  // of the connection's window; at most unconsumed_bytes_
+  size_t widened_bytes_ = 0;   // of all streams' windows
   RateGuard free_frames_;
   RateGuard broken_streams_;
   ClosedStreams closed_streams_;  // of a server

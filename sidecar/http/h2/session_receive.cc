@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/strings.h"
 #include "nghttp2/nghttp2.h"
+#include "sidecar/http/h2/held_bytes.h"
 #include "sidecar/http/h2/server_stream.h"
 #include "sidecar/http/h2/session.h"
 #include "sidecar/http/h2/stream.h"
@@ -140,15 +141,30 @@ void Session::OnHead(Stream* stream, bool end_stream) {
 }
 
 // A stream's own window is returned as its user consumes. The connection's is returned at once, so
-// that slow readers do not stop the others.
+// that slow readers do not stop the others; unless all sessions of the thread hold too much.
 void Session::OnDataArrived(size_t bytes, bool wanted) {
-  if (wanted) unconsumed_bytes_ += bytes;
+  if (wanted) {
+    unconsumed_bytes_ += bytes;
+    AddHeldBytes(bytes);
+    if (HoldsTooMuch()) {
+      withheld_bytes_ += bytes;
+      return;
+    }
+  }
   nghttp2_session_consume_connection(nghttp2_, bytes);
 }
 
 void Session::OnConsumed(Stream* stream, size_t bytes) {
   unconsumed_bytes_ -= bytes;
-  if (closed_ || !stream->open()) return;
+  RemoveHeldBytes(bytes);
+  if (closed_) return;
+  // Never more is withheld than waits: when all is consumed, all is returned.
+  if (const size_t returned = std::min(bytes, withheld_bytes_); returned > 0) {
+    withheld_bytes_ -= returned;
+    nghttp2_session_consume_connection(nghttp2_, returned);
+    ScheduleWrite();
+  }
+  if (!stream->open()) return;
   nghttp2_session_consume_stream(nghttp2_, stream->id(), bytes);
   if (stream->HasConsumedWindow(bytes)) Widen(stream);
   ScheduleWrite();

@@ -1,9 +1,11 @@
 // How much slow readers may hold, and what quick ones are given.
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "sidecar/http/h2/held_bytes.h"
 #include "sidecar/http/h2/session.h"
 #include "sidecar/http/h2/test_peers.h"
 
@@ -85,6 +87,34 @@ TEST_F(WindowTest, AHundredReadersThatDoNotReadDoNotStopAnother) {
     EXPECT_EQ(hoard.pair.server().unconsumed_bytes(), most);
     quick.reset();
     co_await hoard.End();
+  }());
+}
+
+TEST_F(WindowTest, WhatAllSessionsOfAThreadHoldIsBoundedAndFlowsAgainOnceItIsRead) {
+  RunStory([]() -> io::Task<void> {
+    constexpr size_t kMost = 200'000;
+    SetMaxHeldBytes(kMost);
+    Limits limits;
+    limits.connection_window_bytes = 100'000;
+    Hoard hoard(limits);
+    for (int i = 0; i < 20; ++i) co_await hoard.Open();
+    // The connection's window is not returned any more.
+    const std::string chunk(10'000, 's');
+    for (int turn = 0; turn < 50; ++turn) {
+      for (const auto& sender : hoard.senders) sender->Write(io::AsBytes(chunk));
+      co_await io::Sleep(io::MonotonicNow() + io::kMillisecond);
+    }
+    EXPECT_TRUE(HoldsTooMuch());
+    EXPECT_GT(hoard.pair.server().unconsumed_bytes(), kMost);
+    EXPECT_LE(hoard.pair.server().unconsumed_bytes(), kMost + limits.connection_window_bytes);
+    hoard.ConsumeAll();
+    EXPECT_FALSE(HoldsTooMuch());
+    // All that was withheld has been returned: another round gets as far.
+    co_await Until([&hoard] { return hoard.pair.server().unconsumed_bytes() > kMost; });
+    hoard.ConsumeAll();
+    co_await hoard.End();
+    EXPECT_FALSE(HoldsTooMuch());
+    SetMaxHeldBytes(SIZE_MAX);
   }());
 }
 
