@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace weft {
@@ -15,8 +18,9 @@ class LogBudget {
  public:
   LogBudget(int lines, absl::Duration period) : lines_(lines), period_(period) {}
 
-  // A line may be written now: how many were left out since the last one. Nothing: leave it out.
-  std::optional<uint64_t> Take(absl::Time now) {
+  // A line may be written now, and this behind it: how many were left out since the last one, if
+  // any were. Nothing: leave it out.
+  std::optional<std::string> Take(absl::Time now) {
     if (now - begun_ >= period_) {
       begun_ = now;
       taken_ = 0;
@@ -26,9 +30,8 @@ class LogBudget {
       return std::nullopt;
     }
     ++taken_;
-    const uint64_t left_out = left_out_;
-    left_out_ = 0;
-    return left_out;
+    const uint64_t left_out = std::exchange(left_out_, 0);
+    return left_out == 0 ? "" : absl::StrCat(" (", left_out, " such lines were left out)");
   }
 
  private:

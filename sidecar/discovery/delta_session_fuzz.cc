@@ -9,8 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
+#include "base/fuzz/message.h"
 #include "sidecar/discovery/delta_session.h"
 #include "sidecar/discovery/subscriptions.h"
 #include "sidecar/io/reactor.h"
@@ -24,21 +23,6 @@ constexpr int kMaxResponses = 16;
 
 void Require(bool condition) {
   if (!condition) std::abort();
-}
-
-class SilentErrors : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string&) override {}
-  void AddWarning(int, int, const std::string&) override {}
-};
-
-// Text first: most text is also the serialized form of some unknown fields.
-bool ParseResponse(const std::string& bytes, DeltaSession::Response* response) {
-  SilentErrors errors;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&errors);
-  parser.SetRecursionLimit(20);
-  return parser.ParseFromString(bytes, response) || response->ParseFromString(bytes);
 }
 
 // A worker that asks for a destination when it hears of one, as a proxy does.
@@ -75,7 +59,7 @@ void Play(std::string_view input) {
   for (int i = 0; i < kMaxResponses && !input.empty(); ++i) {
     const size_t end = input.find(kSeparator);
     DeltaSession::Response response;
-    if (ParseResponse(std::string(input.substr(0, end)), &response)) {
+    if (ParseFuzzedMessage(std::string(input.substr(0, end)), &response)) {
       const DeltaSession::Handled handled = session.Handle(response);
       Require(handled.accepted == handled.refusal.empty());
       const int requests = Drain(session);

@@ -15,6 +15,25 @@ bool NamesEqual(std::string_view a, std::string_view b) {
   return true;
 }
 
+bool BelongsToConnection(std::string_view name) {
+  switch (name.size()) {
+    case 4:
+      return NamesEqual(name, "host");
+    case 7:
+      return NamesEqual(name, "upgrade");
+    case 10:
+      return NamesEqual(name, "connection") || NamesEqual(name, "keep-alive");
+    case 14:
+      return NamesEqual(name, "content-length") || NamesEqual(name, "http2-settings");
+    case 16:
+      return NamesEqual(name, "proxy-connection");
+    case 17:
+      return NamesEqual(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
 void Headers::Add(std::string_view name, std::string_view value) {
   const auto offset = static_cast<uint32_t>(bytes_.size());
   bytes_.append(name);

@@ -15,6 +15,10 @@ namespace weft::http {
 // Compares header names: ASCII letters in either case are equal (RFC 9110 section 5.1).
 bool NamesEqual(std::string_view a, std::string_view b);
 
+// A field that concerns one connection, or frames or routes a message: whoever writes a message
+// writes it himself, wherever the message came from (RFC 9110 section 7.6.1).
+bool BelongsToConnection(std::string_view name);
+
 // An ordered list of fields that owns their bytes. Clear() keeps the memory, so an object that is
 // reused allocates nothing once it has grown. Views that it returns are valid until the next
 // change. One thread.

@@ -4,10 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
-#include "base/log_budget.h"
 #include "base/strings.h"
 #include "sidecar/proxy/forward.h"
 #include "sidecar/proxy/introduction.h"
@@ -27,9 +25,6 @@ struct Caller {
   std::string principal;  // SPIFFE ID; empty: plaintext
   bool meshed() const { return !principal.empty(); }
 };
-
-// Of refused TLS handshakes that are logged in a second, by each worker.
-constexpr int kRefusalLines = 10;
 
 // The application, always the same.
 class AppChooser final : public Chooser {
@@ -200,10 +195,9 @@ class Inbound {
                     "TLS handshakes that failed, by who began them and why.",
                     {{"direction", "inbound"}, {"reason", tls::RefusalOf(stream.status())}})
           ->Add();
-      thread_local LogBudget budget(kRefusalLines, absl::Seconds(1));
-      if (const std::optional<uint64_t> left_out = budget.Take(absl::Now())) {
+      if (const auto left_out = worker_.stranger_lines.Take(absl::Now())) {
         WEFT_LOG_WARN("inbound connection from {}: {}{}", peer, ToStd(stream.status().message()),
-                      *left_out == 0 ? "" : absl::StrCat(" (", *left_out, " more like it)"));
+                      *left_out);
       }
       co_return;
     }
@@ -305,8 +299,10 @@ class Inbound {
   }
 
   void RefusePlaintext() {
-    WEFT_LOG_WARN("inbound connection from {} to port {}: plaintext, but the mode is strict",
-                  socket_->peer().ToString(), app_.port());
+    if (const auto left_out = worker_.stranger_lines.Take(absl::Now())) {
+      WEFT_LOG_WARN("inbound connection from {} to port {}: plaintext, but the mode is strict{}",
+                    socket_->peer().ToString(), app_.port(), *left_out);
+    }
     Refuse(Error::kMtlsRequired);
   }
 

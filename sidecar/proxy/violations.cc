@@ -1,5 +1,6 @@
 #include "sidecar/proxy/violations.h"
 
+#include "absl/time/clock.h"
 #include "base/log.h"
 
 namespace weft::proxy {
@@ -11,7 +12,9 @@ void RecordViolation(Worker& worker, std::string_view direction, std::string_vie
                 "HTTP/2 connections of clients that were ended, by what the client was told.",
                 {{"direction", direction}, {"code", code}})
       ->Add();
-  WEFT_LOG_INFO("{} HTTP/2 connection ended with {}: {}", direction, code, why);
+  if (const auto left_out = worker.stranger_lines.Take(absl::Now())) {
+    WEFT_LOG_INFO("{} HTTP/2 connection ended with {}: {}{}", direction, code, why, *left_out);
+  }
 }
 
 }  // namespace weft::proxy

@@ -10,6 +10,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/log_budget.h"
 #include "sidecar/discovery/worker_config.h"
 #include "sidecar/io/reactor.h"
 #include "sidecar/io/socket.h"
@@ -103,6 +105,8 @@ class Worker {
   Connections undecided_inbound;
   Connections undecided_outbound;
   size_t turning_away = 0;  // clients that are one too many
+  // Of lines about strangers: none of them can fill the log.
+  LogBudget stranger_lines{/*lines=*/10, absl::Seconds(1)};
 
  private:
   std::vector<std::unique_ptr<io::Listener>>& ListenersOf(Direction direction) {

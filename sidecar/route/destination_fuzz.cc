@@ -12,8 +12,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
+#include "base/fuzz/message.h"
 #include "sidecar/http/headers.h"
 #include "sidecar/route/destination.h"
 
@@ -22,21 +21,6 @@ namespace {
 
 void Require(bool condition) {
   if (!condition) std::abort();
-}
-
-class SilentErrors : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string&) override {}
-  void AddWarning(int, int, const std::string&) override {}
-};
-
-// Text first: most text is also the serialized form of some unknown fields.
-bool ParseResource(const std::string& bytes, weft::v1::Destination* message) {
-  SilentErrors errors;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&errors);
-  parser.SetRecursionLimit(20);
-  return parser.ParseFromString(bytes, message) || message->ParseFromString(bytes);
 }
 
 // Takes the first line off.
@@ -76,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t separator = input.find(kSeparator);
   weft::v1::Destination message;
-  if (!ParseResource(std::string(input.substr(0, separator)), &message))
+  if (!weft::ParseFuzzedMessage(std::string(input.substr(0, separator)), &message))
     return -1;  // not for the corpus
   const absl::StatusOr<std::shared_ptr<const Destination>> destination =
       Destination::Compile("10.0.0.1:80", message);

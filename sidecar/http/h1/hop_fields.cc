@@ -232,22 +232,8 @@ std::string_view HopFields::h2c_settings() const {
 }
 
 bool StaysBehind(std::string_view name) {
-  switch (name.size()) {
-    case 4:
-      return NamesEqual(name, "host");
-    case 7:
-      return NamesEqual(name, "upgrade");
-    case 10:
-      return NamesEqual(name, "connection") || NamesEqual(name, "keep-alive");
-    case 14:
-      return NamesEqual(name, "http2-settings") || Resembles(name, "content-length");
-    case 16:
-      return NamesEqual(name, "proxy-connection");
-    case 17:
-      return Resembles(name, "transfer-encoding");
-    default:
-      return false;
-  }
+  return BelongsToConnection(name) || Resembles(name, "content-length") ||
+         Resembles(name, "transfer-encoding");
 }
 
 std::string_view HopFields::upgrade() const {
