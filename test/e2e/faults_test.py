@@ -1,4 +1,4 @@
-"""Faults under load: no request fails that could not have been processed twice."""
+"""Faults under load: no request fails that could be repeated, and none is processed twice."""
 
 import re
 
@@ -70,7 +70,7 @@ class FaultsTest(LabTest):
         found = re.search(rf'weft_errors_total{{reason="{reason}"}} (\d+)', pod.metrics())
         return int(found.group(1)) if found else 0
 
-    def test_an_application_that_closes_idle_connections_at_random_fails_no_request(self):
+    def test_an_application_that_closes_idle_connections_at_random_fails_nothing_that_can_be_repeated(self):
         for pod in (self.fickle, self.stranger):
             with self.subTest(pod=pod.name):
                 load = self.load(pod.name)
@@ -93,7 +93,7 @@ class FaultsTest(LabTest):
         self.assertLess(len(totals.failed_posts), 5, totals)
         self.never_twice(self.tea)
 
-    def test_applications_that_restart_one_after_another_fail_no_request(self):
+    def test_applications_that_restart_one_after_another_fail_nothing_that_can_be_repeated(self):
         load = self.load()
         for pod in self.tea:
             self.more(self.tea, 10)
